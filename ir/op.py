@@ -1,0 +1,52 @@
+"""The declaration that every operation makes: one op, one place.
+
+An op's file in ``ir/ops`` holds a subclass of ``Op`` with its attributes, its shape and dtype rule, its gradient, its
+NumPy reference and its builder. Everything else in the project reads these declarations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from ir.node import Node, TensorType
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class NoAttributes(NamedTuple):
+    """The attributes of an op that has none."""
+
+
+class GraphError(ValueError):
+    """An operation was given operands that its shape or dtype rule refuses."""
+
+
+class Op:
+    """The declaration of one operation. Ops are singletons, compared by identity.
+
+    pure: equal nodes are one object. Nodes with identity or effects (buffer, assign) are not pure.
+    view: the op moves no data; codegen folds it into index expressions.
+    """
+
+    name: ClassVar[str] | str
+    pure: ClassVar[bool] = True
+    view: ClassVar[bool] = False
+    Attributes: ClassVar[type[Any]] = NoAttributes
+
+    def infer(self, operands: tuple[Node, ...], attributes: Any) -> TensorType:
+        """The type of the result; raises GraphError with shapes, op and what was expected."""
+        raise NotImplementedError(f"{self.name} declares no shape and dtype rule")
+
+    def gradient(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
+        """One cotangent per operand, None where the operand has none (an index, a condition).
+
+        An op with several results receives a tuple of cotangents instead, None for results that nothing reads.
+        """
+        raise NotImplementedError(f"{self.name} has no gradient")
+
+    def evaluate(self, node: Node, operands: Sequence[Any]) -> Any:
+        """The NumPy reference: arrays in, array out (a tuple of arrays for several results)."""
+        raise NotImplementedError(f"{self.name} has no NumPy reference")
