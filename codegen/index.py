@@ -56,12 +56,17 @@ class Symbol:
 
 
 class Dynamic:
-    """An index that is loaded: the value of an integer expression (``codegen.kernel``), guarded into [0, extent)."""
+    """An index that is loaded: the value of an integer expression (``codegen.kernel``).
 
-    __slots__ = ("expression", "extent", "serial")
+    Whoever uses it reads under a guard 0 <= index < extent, so the bounds say what holds inside the guard. The guard
+    itself can only be decided by loading: never drop a guard whose index contains a dynamic atom because of its bounds.
+    ``axes`` are the loop axes that the expression depends on.
+    """
 
-    def __init__(self, expression: Any, extent: int) -> None:
-        self.expression, self.extent = expression, extent
+    __slots__ = ("axes", "expression", "extent", "serial")
+
+    def __init__(self, expression: Any, extent: int, axes: frozenset[Axis] = frozenset()) -> None:
+        self.expression, self.extent, self.axes = expression, extent, axes
         self.serial = next(_serial)
 
     @property
@@ -127,6 +132,8 @@ class Index:
         """The expression that is one atom, or a constant. An axis of extent one is always 0."""
         if isinstance(value, int):
             return Index((), value)
+        if isinstance(value, Dynamic):
+            return Index(((value, 1),))  # also for extent one: its guard is decided by loading
         low, high = value.bounds
         return Index((), low) if low == high else Index(((value, 1),))
 
@@ -179,13 +186,28 @@ class Index:
 
     @cached_property
     def axes(self) -> frozenset[Axis]:
-        """The loop axes that the value depends on through arithmetic (see also Dynamic.expression)."""
-        return frozenset(atom for atom in self.atoms() if isinstance(atom, Axis))
+        """The loop axes that the value depends on, also through the expressions of dynamic indices."""
+        found: set[Axis] = set()
+        for atom in self.atoms():
+            if isinstance(atom, Axis):
+                found.add(atom)
+            elif isinstance(atom, Dynamic):
+                found |= atom.axes
+        return frozenset(found)
+
+    @cached_property
+    def dynamics(self) -> tuple[Dynamic, ...]:
+        """The dynamic atoms, also inside quotients and remainders, each once."""
+        return tuple(dict.fromkeys(atom for atom in self.atoms() if isinstance(atom, Dynamic)))
 
     def is_affine_in(self, axis: Axis) -> bool:
         """True where ``axis`` occurs in no quotient, remainder or dynamic index."""
-        return all(atom is axis or axis not in Index.of(atom).axes for atom, _ in self.terms
-                   if isinstance(atom, (Quotient, Remainder)))
+        return all(axis not in Index.of(atom).axes for atom, _ in self.terms if not isinstance(atom, (Axis, Symbol)))
+
+    @property
+    def is_affine(self) -> bool:
+        """True where no quotient, remainder or dynamic index occurs."""
+        return all(isinstance(atom, (Axis, Symbol)) for atom, _ in self.terms)
 
     def __add__(self, other: Index | int) -> Index:
         if isinstance(other, int):
@@ -259,23 +281,21 @@ class Index:
             return atom.index % divisor
         return Index(((_remainder(rest, divisor), 1),))
 
-    def substitute(self, replacements: Mapping[Axis, Index]) -> Index:
-        """This expression with axes replaced; quotients and remainders simplify again.
+    def substitute(self, replacements: Mapping[Atom, Index]) -> Index:
+        """This expression with axes, symbols or dynamic atoms replaced; quotients and remainders simplify again.
 
-        Dynamic atoms are kept: whoever holds expressions must substitute inside them (``codegen.kernel.substitute``).
+        Axes inside a dynamic atom's expression are not seen here: ``codegen.expression.Rewriter`` replaces those.
         """
-        if self.axes.isdisjoint(replacements):
+        if not any(atom in replacements for atom in self.atoms()):
             return self
         result = Index((), self.constant)
         for atom, factor in self.terms:
-            if isinstance(atom, Axis):
-                new = replacements.get(atom) or Index.of(atom)
-            elif isinstance(atom, Quotient):
+            if isinstance(atom, Quotient):
                 new = atom.index.substitute(replacements) // atom.divisor
             elif isinstance(atom, Remainder):
                 new = atom.index.substitute(replacements) % atom.divisor
             else:
-                new = Index.of(atom)
+                new = replacements.get(atom) or Index.of(atom)
             result = result + new * factor
         return result
 
