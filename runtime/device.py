@@ -21,6 +21,7 @@ from runtime.errors import DeviceError, unknown_name
 
 if TYPE_CHECKING:
     from codegen.target import Target
+    from runtime.canonical import CanonicalGraph
     from runtime.program import Program
 
 ALIGNMENT = 64  # of every allocation and every offset in an arena: a cache line, the widest vector
@@ -86,6 +87,14 @@ class CompilingDevice(Device):
     @abstractmethod
     def compile(self, program: Program) -> Executable:
         """Native code for every function of ``program``, and its command list in the form the device walks."""
+
+
+class InterpretingDevice(Device):
+    """A device that runs graphs as they are, without scheduling and kernels."""
+
+    @abstractmethod
+    def interpret(self, graph: CanonicalGraph) -> Executable:
+        """An executable that takes the addresses of the graph's leaves and fresh outputs, and its variables."""
 
 
 class Workspace:

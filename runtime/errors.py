@@ -18,7 +18,7 @@ class OutOfMemory(RuntimeFailure, MemoryError):
     """A device cannot provide as many bytes as a buffer or a program needs."""
 
 
-class BufferError(RuntimeFailure):  # noqa: A001  # runtime.BufferError; the built-in is about the buffer protocol
+class BufferUseError(RuntimeFailure):
     """A buffer was used with data of another dtype or shape, or after it was freed."""
 
 

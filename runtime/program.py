@@ -31,13 +31,17 @@ class Storage(NamedTuple):
 
 
 class KernelRecord(NamedTuple):
-    """What a launch is for: its kernel's name and strategy, the bytes and operations it costs, the user's lines."""
+    """What a launch is for: its kernel's name and strategy, the bytes and operations it costs, the user's lines.
+
+    part: 0 for a kernel's first launch, which carries its whole cost; 1, 2, ... for those that finish it.
+    """
 
     name: str
     strategy: str
     bytes_moved: int
     flops: int
     locations: tuple[Location, ...] = ()
+    part: int = 0
 
 
 @dataclass(frozen=True, eq=False)

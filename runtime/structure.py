@@ -1,0 +1,75 @@
+"""The structure of a graph: what two graphs have in common when one compiled program serves both.
+
+Buffers and parameters are numbered by first occurrence, every other node by its place in topological order. Values that
+compare equal in Python but are different constants (0.0 and -0.0, 1 and True, any two NaN) stay different.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import ir
+from ir.node import Node
+
+
+class Structure(NamedTuple):
+    """``key``: equal for equal structures. ``leaves``: the buffers and parameters, in order of first occurrence."""
+
+    key: Hashable
+    leaves: tuple[Node, ...]
+
+
+def structure_of(outputs: Sequence[Node], first: Sequence[Node] = ()) -> Structure:
+    """The structure of the graph of ``outputs``; ``first`` are leaves that come first, whether they occur or not."""
+    leaves = dict.fromkeys(first)
+    numbers: dict[Node, int] = {}
+    entries: list[Hashable] = []
+    for number, node in enumerate(ir.topological_order(outputs)):
+        numbers[node] = number
+        if is_leaf(node):
+            leaves.setdefault(node)
+        else:
+            entries.append((node.op, _attributes_key(node.attributes), tuple(numbers[x] for x in node.operands)))
+    leaf_entries = tuple((leaf.dtype.name, leaf.shape, numbers.get(leaf)) for leaf in leaves)
+    return Structure((tuple(entries), leaf_entries, tuple(numbers[node] for node in outputs)), tuple(leaves))
+
+
+def is_leaf(node: Node) -> bool:
+    """Whether the value comes from outside: a buffer, or a parameter."""
+    return node.op.name in ("buffer", "parameter")
+
+
+_body_keys: WeakKeyDictionary[Any, Hashable] = WeakKeyDictionary()
+
+
+def _attributes_key(attributes: Any) -> Hashable:
+    """``attributes`` in a form that is equal only where it means the same."""
+    if all(type(field) is int for field in attributes):
+        return attributes  # type: ignore[no-any-return]  # a NamedTuple of ints
+    return tuple(_field_key(field) for field in attributes)
+
+
+def _field_key(field: Any) -> Hashable:
+    if isinstance(field, float):
+        return struct.pack("<d", field)
+    if isinstance(field, bool):
+        return ("bool", field)
+    if isinstance(field, ir.Body):
+        return _body_key(field)
+    return field  # type: ignore[no-any-return]  # attributes are hashable by contract
+
+
+def _body_key(body: Any) -> Hashable:
+    """The structure of the body of a scan or call, computed once per body; its leaves are its parameters alone."""
+    known = _body_keys.get(body)
+    if known is None:
+        structure = structure_of(body.results, first=body.parameters)
+        foreign = structure.leaves[len(body.parameters):]
+        if foreign:
+            raise ir.GraphError(f"a body reads {foreign[0]!r} of {foreign[0].location}, which is none of its parameters; "
+                                "pass it as an input or a carry")
+        known = _body_keys[body] = structure.key
+    return known
