@@ -1,0 +1,17 @@
+"""Files: atomic writes, safetensors, and the error for what a user handed in."""
+
+from tinygrad_like.io.errors import InputError
+from tinygrad_like.io.files import atomic_write, cache_directory, read_bytes, write_text
+from tinygrad_like.io.safetensors_file import StoredTensor, code_of, read_safetensors, write_safetensors
+
+__all__ = [
+    "InputError",
+    "StoredTensor",
+    "atomic_write",
+    "cache_directory",
+    "code_of",
+    "read_bytes",
+    "read_safetensors",
+    "write_safetensors",
+    "write_text",
+]
