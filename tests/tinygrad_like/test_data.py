@@ -110,7 +110,7 @@ def test_without_mnist_the_small_digits_stand_in(tmp_path, monkeypatch):
     digits = load_digits(download=False)
     assert digits.train_images.shape == (1437, 1, 28, 28) and len(digits.test_labels) == 360
     assert "scikit-learn" in digits.source and "\n" not in digits.source
-    assert 0 <= digits.train_images.min() and digits.train_images.max() == 1
+    assert digits.train_images.min() >= 0 and digits.train_images.max() == 1
 
 
 def test_without_mnist_and_scikit_learn_one_line_says_what_to_do(tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ class Digits(NamedTuple):
 
 
 def load_digits(directory: str | os.PathLike[str] | None = None, download: bool = True) -> Digits:
-    """MNIST from the IDX files in ``directory``; without one from the cache, the network, or else scikit-learn's digits.
+    """MNIST from the IDX files in ``directory``; without one from the cache or the network, else small digits.
 
     Where ``directory`` holds only the 10,000 official test images (``t10k``), the first 8,000 are for training.
     """
