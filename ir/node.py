@@ -78,14 +78,19 @@ def make_node(op: Op, operands: tuple[Node, ...], attributes: Any) -> Node:
         known = _interned.get(key)
         if known is not None:
             return known
-    result = op.infer(operands, attributes)
     node = Node()
     node.op, node.operands, node.attributes, node.tag = op, operands, attributes, tag
-    node.dtype, node.shape = result
+    node.dtype, node.shape = op.infer(operands, attributes)
     node.location = _location.get() or user_location()
     if op.pure:
         _interned[key] = node
     return node
+
+
+def remake_node(node: Node, operands: tuple[Node, ...], attributes: Any) -> Node:
+    """The node of the same op, location and tag on other operands or attributes."""
+    with located(node.location), tagged(node.tag):
+        return make_node(node.op, operands, attributes)
 
 
 def live_node_count() -> int:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from ir.node import Node, TensorType
+from ir.node import Node, TensorType, user_location
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -22,6 +22,21 @@ class NoAttributes(NamedTuple):
 
 class GraphError(ValueError):
     """An operation was given operands that its shape or dtype rule refuses."""
+
+
+def rejected(operation: str, operands: Sequence[Node], expected: str, fix: str = "") -> GraphError:
+    """The error to raise for operands that a rule refuses: what was given, what was expected, where, how to fix it."""
+    location = user_location()
+    given = ", ".join(describe(operand) for operand in operands)
+    parts = [f"{operation}({given})", f"expected {expected}"]
+    if fix:
+        parts.append(fix)
+    return GraphError("; ".join(parts) + (f" (at {location})" if location else ""))
+
+
+def describe(value: Node | TensorType) -> str:
+    """A type as errors and dumps write it: ``float32[2, 3]``."""
+    return f"{value.dtype.name}{list(value.shape)}"
 
 
 class Op:
@@ -39,6 +54,10 @@ class Op:
     def infer(self, operands: tuple[Node, ...], attributes: Any) -> TensorType:
         """The type of the result; raises GraphError with shapes, op and what was expected."""
         raise NotImplementedError(f"{self.name} declares no shape and dtype rule")
+
+    def result_types(self, node: Node) -> tuple[TensorType, ...]:
+        """The types of all results; several only for scan and call, whose nodes are void."""
+        return (node.type,)
 
     def gradient(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         """One cotangent per operand, None where the operand has none (an index, a condition).

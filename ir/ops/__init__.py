@@ -1,0 +1,48 @@
+"""The operations: one file a subject, one declaration an op.
+
+``OPS`` holds every op by name and ``ELEMENTWISE`` the elementwise ones, which are their own builders. The op files
+name each other's builders through this package (``ops.pad``) where a gradient needs them: slice is the transpose of
+pad, and pad of slice.
+"""
+
+from __future__ import annotations
+
+from ir.op import Op
+from ir.ops.constant import CONSTANT, constant, constant_like, constant_value  # isort: skip
+from ir.ops.source import BUFFER, IOTA, PARAMETER, buffer, fresh_parameter, iota, parameter
+from ir.ops.elementwise import ELEMENTWISE, ElementwiseOp
+from ir.ops.arithmetic import (
+    abs, add, div, floordiv, maximum, minimum, mod, mul, neg, pow, reciprocal, sub, truncdiv,
+)
+from ir.ops.bitwise import bit_and, bit_not, bit_or, bit_xor, shift_left, shift_right
+from ir.ops.cast import BITCAST, CAST, bitcast, cast
+from ir.ops.comparison import equal, less, less_equal, not_equal
+from ir.ops.random_bits import random_bits
+from ir.ops.rounding import ceil, floor, round, trunc
+from ir.ops.select import where
+from ir.ops.transcendental import cos, erf, exp, exp2, log, log2, rsqrt, sin, sqrt, tan, tanh
+from ir.ops.reduce import REDUCE, identity, reduce
+from ir.ops.reshape import RESHAPE, reshape
+from ir.ops.permute import PERMUTE, permute
+from ir.ops.expand import EXPAND, expand
+from ir.ops.pad import PAD, pad
+from ir.ops.slice import SLICE, range_shape, slice, unslice
+from ir.ops.flip import FLIP, flip
+from ir.ops.concat import CONCAT, concat
+from ir.ops.skew import SKEW, fold, skew
+from ir.ops.window import WINDOW, window
+from ir.ops.gather import GATHER, gather
+from ir.ops.scatter import SCATTER, scatter
+from ir.ops.marker import CONTIGUOUS, STOP_GRADIENT, contiguous, stop_gradient
+from ir.ops.assign import ASSIGN, assign
+from ir.ops.body import PROJECT, Body, project, results_of
+from ir.ops.scan import SCAN, scan
+from ir.ops.call import CALL, call
+
+OPS: dict[str, Op] = {
+    **ELEMENTWISE,
+    **{str(op.name): op for op in (
+        CONSTANT, BUFFER, PARAMETER, IOTA, CAST, BITCAST, REDUCE, RESHAPE, PERMUTE, EXPAND, PAD, SLICE, FLIP, CONCAT,
+        WINDOW, SKEW, GATHER, SCATTER, SCAN, CALL, PROJECT, ASSIGN, CONTIGUOUS, STOP_GRADIENT,
+    )},
+}
