@@ -1,0 +1,96 @@
+"""A GPT: token and position embeddings, Transformer blocks, and a head that shares the token embedding's table."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from tinygrad_like import nn
+from tinygrad_like.io import InputError, read_bytes, write_text
+from tinygrad_like.nn import init
+from tinygrad_like.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """The shape of a GPT. ``vocabulary`` is the number of tokens, ``context`` how many positions it can look at."""
+
+    vocabulary: int
+    context: int = 64
+    layers: int = 4
+    heads: int = 4
+    width: int = 128
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("vocabulary", "context", "layers", "heads", "width"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is at least 1, got {getattr(self, name)}")
+        if self.width % self.heads:
+            raise InputError(f"the number of heads divides the width, got {self.heads} heads and width {self.width}")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"dropout lies in [0, 1), got {self.dropout}")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the configuration as JSON."""
+        write_text(path, json.dumps({"model": "gpt", **asdict(self)}, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> GPTConfig:
+        """The configuration that ``save`` wrote."""
+        try:
+            values: dict[str, Any] = json.loads(read_bytes(path, "model configuration"))
+            return cls(**{field.name: values[field.name] for field in fields(cls)})
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{path} is no GPT configuration ({error!r})") from error
+
+
+class GPT(nn.Module):
+    """Token ids [batch, time] to logits [batch, time, vocabulary], time at most ``context``.
+
+    Source: Radford et al., "Language Models are Unsupervised Multitask Learners", 2019, with its initialisation:
+    weights normal with deviation 0.02, those that write into the shortcut divided by sqrt(2 layers), biases zero.
+
+    >>> model = GPT(GPTConfig(vocabulary=65, context=32, layers=2, heads=2, width=64))
+    >>> model(Tensor([[1, 2, 3]])).shape
+    (1, 3, 65)
+    """
+
+    def __init__(self, config: GPTConfig) -> None:
+        self.config = config
+        self.token_embedding = nn.Embedding(config.vocabulary, config.width)
+        self.position_embedding = nn.Embedding(config.context, config.width)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = [
+            nn.TransformerBlock(config.width, config.heads, dropout=config.dropout) for _ in range(config.layers)
+        ]
+        self.norm = nn.LayerNorm(config.width)
+        self._initialise()
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        time = tokens.shape[1]
+        if time > self.config.context:
+            raise ValueError(f"{time} tokens exceed the model's context of {self.config.context}")
+        x = self.dropout(self.token_embedding(tokens) + self.position_embedding.weight[:time])
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x).linear(self.token_embedding.weight.transpose(0, 1))
+
+    def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
+        """The mean cross-entropy in nats of ``targets`` [batch, time]."""
+        return self(tokens).flatten(0, 1).sparse_categorical_crossentropy(targets.flatten())
+
+    def _initialise(self) -> None:
+        shortcut = 0.02 / (2 * self.config.layers) ** 0.5
+        parameters = dict(self.named_parameters())
+        for name, parameter in parameters.items():
+            if name.endswith("bias"):
+                init.constant_(parameter, 0.0)
+            elif parameter.ndim == 2:
+                writes = name.endswith(("out_proj.weight", "linear2.weight"))
+                init.normal_(parameter, std=shortcut if writes else 0.02)
+        Tensor.realize(*parameters.values())

@@ -1,0 +1,36 @@
+"""Layers, losses, optimizers and the state of models.
+
+>>> model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+>>> optimizer = nn.optim.Adam(model.parameters(), lr=1e-3)
+"""
+
+from tinygrad_like.nn import datasets, init, optim, state
+from tinygrad_like.nn.activation import GELU, Flatten, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from tinygrad_like.nn.attention import MultiHeadAttention, causal_mask
+from tinygrad_like.nn.container import ModuleList, Sequential
+from tinygrad_like.nn.convolution import AvgPool2d, Conv1d, Conv2d, Conv3d, ConvTranspose2d, MaxPool2d
+from tinygrad_like.nn.dropout import Dropout
+from tinygrad_like.nn.embedding import Embedding
+from tinygrad_like.nn.linear import Linear
+from tinygrad_like.nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss
+from tinygrad_like.nn.module import Module
+from tinygrad_like.nn.normalization import (
+    BatchNorm,
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    LayerNorm2d,
+    RMSNorm,
+)
+from tinygrad_like.nn.transformer import TransformerBlock
+
+__all__ = [
+    "GELU", "AvgPool2d", "BCEWithLogitsLoss", "BatchNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "Conv1d",
+    "Conv2d", "Conv3d", "ConvTranspose2d", "CrossEntropyLoss", "Dropout", "Embedding", "Flatten", "GroupNorm",
+    "Identity", "InstanceNorm", "L1Loss", "LayerNorm", "LayerNorm2d", "LeakyReLU", "Linear", "MSELoss", "MaxPool2d",
+    "Module", "ModuleList", "MultiHeadAttention", "RMSNorm", "ReLU", "Sequential", "SiLU", "Sigmoid", "Softmax",
+    "Tanh", "TransformerBlock", "causal_mask", "datasets", "init", "optim", "state",
+]  # fmt: skip

@@ -1,0 +1,40 @@
+"""Initial values of parameters. Functions ending in ``_`` overwrite the tensor they are given and return it."""
+
+from __future__ import annotations
+
+import math
+
+from tinygrad_like.tensor import Tensor
+
+
+def uniform(*shape: int, bound: float) -> Tensor:
+    """Uniform in [-bound, bound)."""
+    return Tensor.uniform(*shape, low=-bound, high=bound)
+
+
+def fan_in_uniform(*shape: int, fan_in: int) -> Tensor:
+    """Uniform in +-1/sqrt(fan_in): PyTorch's default for the weights and biases of linear layers and convolutions.
+
+    It is He's uniform initialisation with a slope of sqrt(5) (He et al., "Delving Deep into Rectifiers", 2015).
+    """
+    return uniform(*shape, bound=1 / math.sqrt(fan_in) if fan_in > 0 else 0.0)
+
+
+def xavier_uniform(*shape: int, fan_in: int, fan_out: int) -> Tensor:
+    """Uniform in +-sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio, "Understanding the difficulty...", 2010)."""
+    return uniform(*shape, bound=math.sqrt(6 / (fan_in + fan_out)))
+
+
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+    """Overwrite ``tensor`` with normal random numbers."""
+    return tensor.assign(Tensor.normal(*tensor.shape, mean=mean, std=std, dtype=tensor.dtype, device=tensor.device))
+
+
+def uniform_(tensor: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
+    """Overwrite ``tensor`` with uniform random numbers."""
+    return tensor.assign(Tensor.uniform(*tensor.shape, low=low, high=high, dtype=tensor.dtype, device=tensor.device))
+
+
+def constant_(tensor: Tensor, value: float) -> Tensor:
+    """Overwrite every element of ``tensor`` with ``value``."""
+    return tensor.assign(Tensor.full(tensor.shape, value, dtype=tensor.dtype, device=tensor.device))

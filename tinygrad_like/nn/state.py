@@ -1,0 +1,161 @@
+"""The tensors of a model by name: collecting, loading, saving.
+
+A model is any object. Its tensors are found by walking attributes, lists, tuples and dicts; the path is the name, as in
+``blocks.0.attention.weight``. ``Module`` is a convenience on top of this, not a requirement.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from types import FunctionType, ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ir import dtypes
+from tinygrad_like.io import InputError, StoredTensor, code_of, read_safetensors, write_safetensors
+from tinygrad_like.tensor import Tensor
+
+
+class LoadReport(NamedTuple):
+    """What loading found: names of the model that the state lacks, and names of the state that the model lacks."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+def named_values(obj: Any, kind: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of type ``kind`` that ``obj`` holds, with its path, in the order of the attributes.
+
+    A value held twice (tied weights) is found twice; an object that refers back to one above it is not followed.
+    """
+    stack: list[tuple[str, Any, tuple[int, ...]]] = [(prefix.strip("."), obj, ())]
+    while stack:
+        name, value, above = stack.pop()
+        if isinstance(value, kind):
+            yield name, value
+        if isinstance(value, Tensor) or id(value) in above:
+            continue
+        path = (*above, id(value))
+        stack += [(f"{name}.{key}" if name else key, child, path) for key, child in reversed(_children(value))]
+
+
+def _children(value: Any) -> list[tuple[str, Any]]:
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return [(str(key), child) for key, child in value.items()]
+    if isinstance(value, (list, tuple)):
+        return [(str(i), child) for i, child in enumerate(value)]
+    if isinstance(value, (type, FunctionType, ModuleType)):
+        return []
+    return list(getattr(value, "__dict__", {}).items())
+
+
+def get_state_dict(obj: Any, prefix: str = "", tensor_type: type = Tensor) -> dict[str, Tensor]:
+    """All tensors that ``obj`` holds, by name.
+
+    >>> sorted(get_state_dict(nn.Linear(2, 3)))
+    ['bias', 'weight']
+    """
+    return dict(named_values(obj, tensor_type, prefix))
+
+
+def get_parameters(obj: Any) -> list[Tensor]:
+    """All tensors that ``obj`` holds, running statistics included: what an optimizer is given (it tells them apart)."""
+    return list(get_state_dict(obj).values())
+
+
+def load_state_dict(
+    model: Any, state_dict: dict[str, Tensor], strict: bool = True, verbose: bool = False, consume: bool = False,
+    realize: bool = True,
+) -> list[Tensor]:  # fmt: skip
+    """Copy ``state_dict`` into the tensors of ``model`` and return those; nothing changes where an error is raised.
+
+    strict: every tensor of the model must be there (names that the model lacks are passed over, as in tinygrad).
+    verbose: print how many were loaded. consume: empty ``state_dict`` on the way. realize: copy now, not lazily.
+    Errors: ValueError for a missing name or for a shape that differs.
+    """
+    report = missing_and_unexpected(model, state_dict)
+    if strict and report.missing_keys:
+        raise ValueError(describe_mismatch(LoadReport(report.missing_keys, []), state_dict))
+    targets = {name: tensor for name, tensor in get_state_dict(model).items() if name in state_dict}
+    for name, tensor in targets.items():
+        found = state_dict[name].shape
+        # A single element may be stored as () or as (1,): PyTorch and tinygrad differ there.
+        if found != tensor.shape and {tuple(found), tensor.shape} != {(), (1,)}:
+            raise ValueError(f"{name} has shape {tensor.shape} in the model and {tuple(found)} in the state")
+    for name, tensor in targets.items():
+        value = state_dict.pop(name) if consume else state_dict[name]
+        value = value if isinstance(value, Tensor) else Tensor(np.asarray(value))
+        tensor.assign(value.to(tensor.device).cast(tensor.dtype).reshape(tensor.shape))
+    loaded = list(targets.values())
+    if realize and loaded:
+        Tensor.realize(*loaded)
+    if verbose:
+        print(f"loaded {len(loaded)} tensors, {sum(tensor.nbytes() for tensor in loaded) / 1e6:.2f} MB")
+    return loaded
+
+
+def missing_and_unexpected(model: Any, state_dict: Mapping[str, Any]) -> LoadReport:
+    """The names on which ``model`` and ``state_dict`` differ."""
+    own = get_state_dict(model)
+    return LoadReport([n for n in own if n not in state_dict], [n for n in state_dict if n not in own])
+
+
+def describe_mismatch(report: LoadReport, state_dict: Mapping[str, Any]) -> str:
+    """One line for an error: how many names differ, the first of them, and the nearest name on the other side."""
+    parts = []
+    if report.missing_keys:
+        first = report.missing_keys[0]
+        close = difflib.get_close_matches(first, list(state_dict), n=1)
+        hint = f" (the nearest there is {close[0]})" if close else ""
+        parts.append(f"it lacks {len(report.missing_keys)} of the model's tensors, first {first}{hint}")
+    if report.unexpected_keys:
+        parts.append(f"it has {len(report.unexpected_keys)} tensors that the model lacks, "
+                     f"first {report.unexpected_keys[0]}")  # fmt: skip
+    return f"the state does not fit the model: {' and '.join(parts)}; strict=False loads what fits"
+
+
+def safe_save(
+    tensors: Mapping[str, Tensor], path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write named tensors as a safetensors file, whole or not at all.
+
+    >>> safe_save(get_state_dict(model), "model.safetensors")
+    """
+    write_safetensors(path, {name: _stored(tensor) for name, tensor in tensors.items()}, metadata)
+
+
+def safe_load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """The named tensors of a safetensors file. Errors: InputError where the file is truncated, damaged or foreign."""
+    return {name: _loaded(stored) for name, stored in read_safetensors(path)[0].items()}
+
+
+def safe_load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The metadata of a safetensors file."""
+    return read_safetensors(path)[1]
+
+
+def load_file(model: Any, path: str | os.PathLike[str]) -> None:
+    """Load a safetensors file into ``model``; an InputError names the file where it does not fit."""
+    try:
+        load_state_dict(model, safe_load(path))
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _stored(tensor: Tensor) -> StoredTensor:
+    if tensor.dtype == dtypes.bfloat16:
+        return StoredTensor("BF16", tensor.bitcast(dtypes.uint16).numpy())
+    array = tensor.numpy()
+    return StoredTensor(code_of(array.dtype), array)
+
+
+def _loaded(stored: StoredTensor) -> Tensor:
+    tensor = Tensor(stored.array)
+    return tensor.bitcast(dtypes.bfloat16) if stored.code == "BF16" else tensor
