@@ -15,7 +15,7 @@ from weakref import ref
 import numpy as np
 
 import ir
-from ir.dtype import DType, dtypes
+from ir.dtype import DType, bfloat16_to_float32, dtype_of_numpy, dtypes, float32_to_bfloat16
 from ir.node import Node, Shape
 from ir.symbolic import Dimension
 from runtime.counters import counters
@@ -25,7 +25,7 @@ from runtime.errors import BufferUseError
 
 def largest(shape: Shape) -> tuple[int, ...]:
     """``shape`` with every bounded dimension at its largest: what memory is laid out by."""
-    return tuple(size.high if isinstance(size, Dimension) else size for size in shape)
+    return tuple(ir.upper_bound(size) for size in shape)
 
 
 def storage_bytes(dtype: DType, shape: Shape) -> int:
@@ -93,7 +93,7 @@ class Buffer:
             if native == np.uint16:
                 return array.astype(np.uint16, copy=False)
             if native == np.float32:
-                return bfloat16_bits(array.astype(np.float32, copy=False))
+                return float32_to_bfloat16(array.astype(np.float32, copy=False))
         elif native == self.dtype.numpy:
             return array.astype(native, copy=False)
         raise BufferUseError(f"cannot write an array of dtype {array.dtype} into {self!r}: "
@@ -101,7 +101,7 @@ class Buffer:
 
     def bits(self) -> Array:
         """A copy of the whole memory as a host array in its stored form (bfloat16 as uint16)."""
-        array = np.empty(largest(self.shape), stored_dtype(self.dtype))
+        array = np.empty(largest(self.shape), self.dtype.numpy)
         self.device.copy_out(self.allocation, array)
         return array
 
@@ -110,7 +110,7 @@ class Buffer:
         array = self.bits()
         if any(isinstance(size, Dimension) for size in self.shape):
             array = array[tuple(slice(self._extent(size)) for size in self.shape)].copy()
-        return bfloat16_values(array) if self.dtype is dtypes.bfloat16 else array
+        return bfloat16_to_float32(array) if self.dtype is dtypes.bfloat16 else array
 
     def _extent(self, size: int | Dimension) -> int:
         return size.evaluate(self.symbols) if isinstance(size, Dimension) else size
@@ -130,27 +130,9 @@ def buffer_node(buffer: Buffer) -> Node:
 
 def buffer_of(array: Array, device: Device, dtype: DType | None = None) -> Buffer:
     """A new buffer with the contents of a host array (``dtype``: for bfloat16, which NumPy does not have)."""
-    chosen = dtype or dtypes.from_numpy(array.dtype)
+    chosen = dtype or dtype_of_numpy(array.dtype)
     return Buffer(device, chosen, array.shape).write(array)
 
 
-def stored_dtype(dtype: DType) -> np.dtype[Any]:
-    """The NumPy dtype of the elements in memory: bfloat16 is held as uint16."""
-    return np.dtype(np.uint16) if dtype is dtypes.bfloat16 else np.dtype(dtype.numpy)
-
-
-def bfloat16_bits(array: Array) -> Array:
-    """float32 to the bits of the nearest bfloat16, ties to even; NaN stays NaN."""
-    bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
-    rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
-    quiet = (bits >> np.uint32(16)) | np.uint32(0x40)
-    return np.where(np.isnan(array), quiet, rounded).astype(np.uint16).reshape(array.shape)
-
-
-def bfloat16_values(bits: Array) -> Array:
-    """The float32 values of bfloat16 bits (exact)."""
-    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
-
-
 def _accepted(dtype: DType) -> str:
-    return "float32" if dtype is dtypes.bfloat16 else str(np.dtype(dtype.numpy))
+    return "float32" if dtype is dtypes.bfloat16 else str(dtype.numpy)

@@ -14,7 +14,7 @@ class HostMemory(Device):
     def allocate(self, nbytes: int) -> Allocation:
         try:
             raw = np.empty(nbytes + ALIGNMENT, np.uint8)
-        except MemoryError as error:
+        except (MemoryError, ValueError) as error:
             raise OutOfMemory(f"{self.name} cannot allocate {nbytes:,} bytes; use a smaller batch or free what is no "
                               "longer needed") from error
         address = raw.ctypes.data

@@ -14,6 +14,7 @@ from runtime.canonical import CanonicalGraph, OutputPlan, canonicalize
 from runtime.counters import counters
 from runtime.device import CompilingDevice, Device, Executable, InterpretingDevice
 from runtime.errors import BufferUseError, DeviceError
+from runtime.profile import open_profile
 from runtime.program import KernelRecord, Program, walk
 from runtime.structure import Structure
 
@@ -68,14 +69,22 @@ class PreparedGraph:
         """One run, counted. Addresses of the leaves in order, then of the fresh outputs."""
         if self.executable is None:
             return
+        executable = self._profiled(device) or self.executable
         with device.lock:
             start = time.perf_counter()
-            self.executable.run(addresses, symbols)
+            executable.run(addresses, symbols)
             counters.seconds += time.perf_counter() - start
         counters.programs += 1
         counters.kernels += self.cost.kernels
         counters.operations += self.cost.operations
         counters.bytes_moved += self.cost.bytes_moved
+
+    def _profiled(self, device: Device) -> Executable | None:
+        """What runs instead while a profile is open: the same program with a clock around each region."""
+        report = open_profile()
+        if report is None or self.program is None or not isinstance(device, CompilingDevice):
+            return None
+        return report.clocked(device, self.program)
 
 
 def prepare(device: Device, outputs: Sequence[Node], structure: Structure) -> PreparedGraph:

@@ -6,7 +6,7 @@ that it can be compiled once for every graph of the same structure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Union
 
@@ -51,6 +51,10 @@ class Launch:
     function: Function
     arguments: tuple[int, ...]
     record: KernelRecord | None = None
+
+    def renumbered(self, numbers: Mapping[int, int]) -> Launch:
+        """The same launch in a program that numbers its storages otherwise."""
+        return Launch(self.function, tuple(numbers[key] for key in self.arguments), self.record)
 
 
 @dataclass(frozen=True, eq=False)

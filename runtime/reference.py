@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 import ir
-from ir.dtype import dtypes
+from ir.dtype import dtypes, float32_to_bfloat16
 from ir.node import Node
-from runtime.buffer import bfloat16_bits, bfloat16_values, largest, storage_bytes, stored_dtype
+from runtime.buffer import largest, storage_bytes
 from runtime.canonical import CanonicalGraph
 from runtime.device import Array, Executable, InterpretingDevice
 from runtime.host_memory import HostMemory
@@ -39,25 +39,21 @@ class _Interpretation:
         self._destinations = tuple(zip(graph.roots, numbers))
 
     def run(self, addresses: Sequence[int], symbols: Sequence[int]) -> None:
-        leaves = self._graph.leaves
-        inputs = {leaf: _decoded(leaf, address) for leaf, address in zip(leaves, addresses)}
-        results = ir.evaluate(self._graph.roots, inputs)
+        values = dict(zip(self._graph.bounds, symbols))
+        inputs = {leaf: _memory(leaf, address, values) for leaf, address in zip(self._graph.leaves, addresses)}
+        results = ir.evaluate(self._graph.roots, inputs, values)
         encoded = [_encoded(node, result) for (node, _), result in zip(self._destinations, results)]
         for (node, number), bits in zip(self._destinations, encoded):
-            _memory(node, addresses[number])[...] = bits
+            _memory(node, addresses[number], values)[...] = bits
 
 
-def _memory(node: Node, address: int) -> Array:
-    """The host memory at ``address`` as an array of the node's type."""
+def _memory(node: Node, address: int, values: Mapping[str, int]) -> Array:
+    """The host memory at ``address`` as an array of the node's type; the part that the bounded dimensions cover."""
     raw = (ctypes.c_uint8 * storage_bytes(node.dtype, node.shape)).from_address(address)
-    return np.frombuffer(raw, stored_dtype(node.dtype)).reshape(largest(node.shape))
-
-
-def _decoded(node: Node, address: int) -> Array:
-    array = _memory(node, address)
-    return bfloat16_values(array) if node.dtype is dtypes.bfloat16 else array
+    whole = np.frombuffer(raw, node.dtype.numpy).reshape(largest(node.shape))
+    return whole[(*(slice(ir.evaluate_dimension(size, values)) for size in node.shape), ...)]
 
 
 def _encoded(node: Node, result: Array) -> Array:
-    """A copy, for the result may be a view of memory that is about to be written."""
-    return bfloat16_bits(result) if node.dtype is dtypes.bfloat16 else np.array(result, copy=True)
+    """A copy as the bits in memory, for the result may be a view of memory that is about to be written."""
+    return float32_to_bfloat16(result) if node.dtype is dtypes.bfloat16 else np.array(result, copy=True)
