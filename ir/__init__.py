@@ -1,3 +1,4 @@
+# ruff: noqa: I001  (imports are grouped by subject)
 """The graph: what a program computes, as immutable nodes; see ``ir.node``, ``ir.op`` and ``ir.ops``.
 
     >>> import numpy as np, ir
@@ -10,6 +11,7 @@
 
 from __future__ import annotations
 
+from ir import ops
 from ir.dtype import (
     DType, DTypeLike, Scalar, bfloat16_to_float32, dtype_named, dtype_of_numpy, dtype_of_value, dtypes,
     float32_to_bfloat16, promote, round_to_bfloat16, to_dtype,
@@ -20,14 +22,17 @@ from ir.symbolic import (
 )
 from ir.node import Location, Node, Shape, TensorType, live_node_count, located, make_node, remake_node, tagged
 from ir.op import GraphError, NoAttributes, Op, describe
-from ir.ops import (
-    ELEMENTWISE, OPS, Body, ElementwiseOp, abs, add, assign, bit_and, bit_not, bit_or, bit_xor, bitcast, buffer, call,
-    cast, ceil, concat, constant, constant_like, constant_value, contiguous, cos, div, equal, erf, exp, exp2, expand,
-    flip, floor, floordiv, fold, fresh_parameter, gather, identity, iota, less, less_equal, log, log2, maximum, minimum,
-    mod, mul, neg, not_equal, pad, parameter, permute, pow, project, random_bits, range_shape, reciprocal, reduce,
-    reshape, results_of, round, rsqrt, scan, scatter, shift_left, shift_right, sin, skew, slice, sqrt, stop_gradient,
-    sub, tan, tanh, trunc, truncdiv, unslice, where, window,
-)
+from ir.ops import *  # noqa: F403
 from ir.graph import is_symbolic_graph, specialize, substitute, topological_order
 from ir.interpret import Plan, evaluate
 from ir.autodiff import gradient, sum_of
+
+__all__ = [
+    "BoundVariable", "DType", "DTypeLike", "Dimension", "GraphError", "Location", "NoAttributes", "Node", "Op", "Plan",
+    "Scalar", "Shape", "SymbolicError", "TensorType", "Variable", "bfloat16_to_float32", "describe", "dtype_named",
+    "dtype_of_numpy", "dtype_of_value", "dtypes", "evaluate", "evaluate_dimension", "float32_to_bfloat16", "gradient",
+    "is_symbolic", "is_symbolic_graph", "live_node_count", "located", "lower_bound", "make_node", "product", "promote",
+    "remake_node", "round_to_bfloat16", "same_product", "specialize", "substitute", "sum_of", "tagged", "to_dtype",
+    "topological_order", "upper_bound", "variables_of",
+]
+__all__ += ops.__all__

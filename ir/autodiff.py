@@ -1,4 +1,4 @@
-"""Reverse-mode differentiation, graph to graph: gradients are graphs again, so every order is the same transformation."""
+"""Reverse-mode differentiation, graph to graph: gradients are graphs again, so any order is the same transformation."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def gradient(outputs: Sequence[Node], cotangents: Sequence[Node], wrt: Sequence[
             if node in wanted:
                 found[node] = cotangent
             if node.op is ops.PROJECT:
-                arrived[node.operands[0]][node.attributes.index].append(cotangent)
+                arrived[node.operands[0]][node.attributes.result].append(cotangent)
             elif node.operands:
                 _distribute(node, cotangent, path, arrived)
     return [found.get(node) for node in wrt]
@@ -62,9 +62,9 @@ def _between(wanted: set[Node], outputs: Sequence[Node]) -> dict[Node, None]:
     """The differentiable nodes that depend on a wanted one (or are one), operands first."""
     path: dict[Node, None] = {}
     for node in graph.topological_order(outputs):
-        if node in wanted or any(operand in path for operand in node.operands):
-            if node.dtype.is_float or node.dtype is dtypes.void:
-                path[node] = None
+        depends = node in wanted or any(operand in path for operand in node.operands)
+        if depends and (node.dtype.is_float or node.dtype is dtypes.void):
+            path[node] = None
     return path
 
 

@@ -101,11 +101,11 @@ class DType:
 
     @property
     def computed(self) -> np.dtype[Any]:
-        """The NumPy dtype in which the interpreter computes: float32 for the 16-bit floats, each result then rounded."""
+        """The NumPy dtype in which the interpreter computes: float32 for 16-bit floats, each result then rounded."""
         return np.dtype(np.float32) if self.kind == "float" and self.itemsize == 2 else self.numpy
 
     def constant(self, value: Scalar) -> Scalar:
-        """``value`` as this type holds it, as a Python number: floats rounded, integers wrapped, NaN and -0.0 canonical.
+        """``value`` as this type holds it, a Python number: floats rounded, integers wrapped, NaN and -0.0 canonical.
 
             >>> dtypes.uint8.constant(-1), dtypes.float32.constant(0.1), dtypes.bool.constant(2)
             (255, 0.10000000149011612, True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ir.node import Node, remake_node
-from ir.op import GraphError, describe
+from ir.op import Body, GraphError, describe
 from ir.symbolic import Dimension, evaluate_dimension
 
 
@@ -75,26 +75,19 @@ def _evaluated(value: Any, symbols: Mapping[str, int]) -> Any:
     """An attribute with its dimensions evaluated, in tuples, named tuples and bodies too."""
     if isinstance(value, Dimension):
         return evaluate_dimension(value, symbols)
+    if isinstance(value, Body):
+        nodes, _ = specialize([*value.parameters, *value.results], symbols)
+        count = len(value.parameters)
+        return Body(tuple(nodes[:count]), tuple(nodes[count:]))
     if not isinstance(value, tuple):
         return value
-    if is_body(value):
-        results, new_of = specialize(value.results, symbols)
-        parameters = [new_of.get(p) or specialize([p], symbols)[0][0] for p in value.parameters]
-        return type(value)(tuple(parameters), tuple(results))
-    items = [_evaluated(item, symbols) for item in value]
-    return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+    items: Any = [_evaluated(item, symbols) for item in value]
+    return value._make(items) if hasattr(value, "_make") else tuple(items)
 
 
 def _mentions_dimension(value: Any) -> bool:
     if isinstance(value, Dimension):
         return True
-    if not isinstance(value, tuple):
-        return False
-    if is_body(value):
+    if isinstance(value, Body):
         return is_symbolic_graph(topological_order([*value.parameters, *value.results]))
-    return any(_mentions_dimension(item) for item in value)
-
-
-def is_body(value: Any) -> bool:
-    """Whether an attribute is a ``Body``: graphs know bodies by their fields, for ``ir.ops`` stands on this module."""
-    return getattr(value, "_fields", None) == ("parameters", "results")
+    return isinstance(value, tuple) and any(_mentions_dimension(item) for item in value)

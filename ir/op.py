@@ -7,7 +7,7 @@ NumPy reference and its builder. Everything else in the project reads these decl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 
@@ -39,6 +39,22 @@ def describe(value: Node | TensorType) -> str:
     return f"{value.dtype.name}{list(value.shape)}"
 
 
+def concrete(node: Node) -> tuple[int, ...]:
+    """The shape of a node without symbolic dimensions, as the interpreter sees every node."""
+    return cast(tuple[int, ...], node.shape)
+
+
+class Body(NamedTuple):
+    """A function on values, the attribute of scan and call: ``results`` are nodes over ``parameters``.
+
+    A body is closed: whatever it reads of the graph around it must be handed over as an operand (an unchanging carry
+    for scan). Bodies hash and compare by the identity of their nodes.
+    """
+
+    parameters: tuple[Node, ...]
+    results: tuple[Node, ...]
+
+
 class Op:
     """The declaration of one operation. Ops are singletons, compared by identity.
 
@@ -46,7 +62,7 @@ class Op:
     view: the op moves no data; codegen folds it into index expressions.
     """
 
-    name: ClassVar[str] | str
+    name: str
     pure: ClassVar[bool] = True
     view: ClassVar[bool] = False
     Attributes: ClassVar[type[Any]] = NoAttributes

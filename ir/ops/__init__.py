@@ -1,3 +1,4 @@
+# ruff: noqa: I001  (imports are grouped by subject)
 """The operations: one file a subject, one declaration an op.
 
 ``OPS`` holds every op by name and ``ELEMENTWISE`` the elementwise ones, which are their own builders. The op files
@@ -7,9 +8,9 @@ pad, and pad of slice.
 
 from __future__ import annotations
 
-from ir.op import Op
-from ir.ops.constant import CONSTANT, constant, constant_like, constant_value  # isort: skip
-from ir.ops.source import BUFFER, IOTA, PARAMETER, buffer, fresh_parameter, iota, parameter
+from ir.op import Body, Op
+from ir.ops.constant import CONSTANT, constant, constant_like, constant_value
+from ir.ops.source import BUFFER, IOTA, PARAMETER, buffer, fresh_parameter, iota, is_fresh, parameter
 from ir.ops.elementwise import ELEMENTWISE, ElementwiseOp
 from ir.ops.arithmetic import (
     abs, add, div, floordiv, maximum, minimum, mod, mul, neg, pow, reciprocal, sub, truncdiv,
@@ -35,7 +36,7 @@ from ir.ops.gather import GATHER, gather
 from ir.ops.scatter import SCATTER, scatter
 from ir.ops.marker import CONTIGUOUS, STOP_GRADIENT, contiguous, stop_gradient
 from ir.ops.assign import ASSIGN, assign
-from ir.ops.body import PROJECT, Body, project, results_of
+from ir.ops.body import PROJECT, project, results_of
 from ir.ops.scan import SCAN, scan
 from ir.ops.call import CALL, call
 
@@ -46,3 +47,16 @@ OPS: dict[str, Op] = {
         WINDOW, SKEW, GATHER, SCATTER, SCAN, CALL, PROJECT, ASSIGN, CONTIGUOUS, STOP_GRADIENT,
     )},
 }
+
+__all__ = [
+    "ASSIGN", "BITCAST", "BUFFER", "CALL", "CAST", "CONCAT", "CONSTANT", "CONTIGUOUS", "ELEMENTWISE", "EXPAND", "FLIP",
+    "GATHER", "IOTA", "OPS", "PAD", "PARAMETER", "PERMUTE", "PROJECT", "REDUCE", "RESHAPE", "SCAN", "SCATTER", "SKEW",
+    "SLICE", "STOP_GRADIENT", "WINDOW", "Body", "ElementwiseOp", "abs", "add", "assign", "bit_and", "bit_not", "bit_or",
+    "bit_xor", "bitcast", "buffer", "call", "cast", "ceil", "concat", "constant", "constant_like", "constant_value",
+    "contiguous", "cos", "div", "equal", "erf", "exp", "exp2", "expand", "flip", "floor", "floordiv", "fold",
+    "fresh_parameter", "gather", "identity", "iota", "is_fresh", "less", "less_equal", "log", "log2", "maximum",
+    "minimum", "mod", "mul", "neg", "not_equal", "pad", "parameter", "permute", "pow", "project", "random_bits",
+    "range_shape", "reciprocal", "reduce", "reshape", "results_of", "round", "rsqrt", "scan", "scatter", "shift_left",
+    "shift_right", "sin", "skew", "slice", "sqrt", "stop_gradient", "sub", "tan", "tanh", "trunc", "truncdiv",
+    "unslice", "where", "window",
+]

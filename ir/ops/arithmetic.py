@@ -50,7 +50,7 @@ def _sub_shortcut(x: Node, y: Node) -> Node | None:
     return x if is_constant(y, 0) and x.type == y.type else None
 
 
-neg = ElementwiseOp(
+neg: ElementwiseOp = ElementwiseOp(
     "neg", np.negative, arity=1, accepts=NUMBERS, doc="-x.",
     rule=lambda node, g: (neg(g),),
     shortcut=lambda x: x.operands[0] if x.op is neg else None,
@@ -82,7 +82,7 @@ def _mul_gradient(node: Node, g: Node) -> tuple[Node, ...]:
 
 
 def _div_gradient(node: Node, g: Node) -> tuple[Node, ...]:
-    numerator, denominator = node.operands
+    denominator = node.operands[1]
     if constant_value(denominator):
         return div(g, denominator), ops.neg(mul(div(g, denominator), node))
     scaled = div(g, one_unless_needed(g, denominator))

@@ -7,23 +7,12 @@ from typing import Any, NamedTuple
 
 from ir import graph
 from ir.node import Node, TensorType, make_node
-from ir.op import GraphError, Op, describe
+from ir.op import Body, GraphError, Op, describe
 from ir.ops.source import BUFFER, PARAMETER, parameter
 
 
-class Body(NamedTuple):
-    """A function on values: ``results`` are nodes over ``parameters``, which are ``parameter`` nodes.
-
-    A body is closed: whatever it reads of the graph around it must be handed over as an operand (an unchanging carry
-    for scan). Bodies hash and compare by identity of nodes; ``canonical_body`` makes equal functions equal bodies.
-    """
-
-    parameters: tuple[Node, ...]
-    results: tuple[Node, ...]
-
-
 def canonical_body(body: Body, owner: str) -> Body:
-    """The body with its parameters numbered from 0; GraphError where it is not closed."""
+    """The body with its parameters numbered from 0, so that equal functions are equal; GraphError if not closed."""
     canonical = tuple(parameter(number, old.dtype, old.shape) for number, old in enumerate(body.parameters))
     results = graph.substitute(body.results, dict(zip(body.parameters, canonical, strict=True)))
     allowed = {*body.parameters}
@@ -35,37 +24,39 @@ def canonical_body(body: Body, owner: str) -> Body:
 
 
 class ProjectAttributes(NamedTuple):
-    index: int
+    result: int
 
 
 class Project(Op):
-    """``project(node, index)``: the index-th result of a node with several (scan, call)."""
+    """``project(node, result)``: one result, by number, of a node with several (scan, call)."""
 
     name = "project"
     Attributes = ProjectAttributes
 
     def infer(self, operands: tuple[Node, ...], attributes: Any) -> TensorType:
         (source,) = operands
-        types = source.op.result_types(source)
-        if not 0 <= attributes.index < len(types):
-            raise GraphError(f"project: {source.op.name} has {len(types)} results; there is no result {attributes.index}")
-        return types[attributes.index]
+        types: tuple[TensorType, ...] = source.op.result_types(source)
+        number = attributes.result
+        if not 0 <= number < len(types):
+            raise GraphError(f"project: {source.op.name} has {len(types)} results; there is no result {number}")
+        chosen: TensorType = types[number]
+        return chosen
 
     def evaluate(self, node: Node, operands: Sequence[Any]) -> Any:
-        return operands[0][node.attributes.index]
+        return operands[0][node.attributes.result]
 
 
 PROJECT = Project()
 
 
-def project(node: Node, index: int) -> Node:
-    """The ``index``-th result of a node that has several."""
-    return make_node(PROJECT, (node,), ProjectAttributes(index))
+def project(node: Node, result: int) -> Node:
+    """Result number ``result`` of a node that has several."""
+    return make_node(PROJECT, (node,), ProjectAttributes(result))
 
 
 def results_of(node: Node) -> tuple[Node, ...]:
     """All results of a node that has several."""
-    return tuple(project(node, index) for index in range(len(node.op.result_types(node))))
+    return tuple(project(node, number) for number in range(len(node.op.result_types(node))))
 
 
 def check_operands(owner: str, parameters: Sequence[Node], given: Sequence[TensorType]) -> None:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from ir import autodiff, interpret, ops
 from ir.dtype import dtypes
 from ir.node import Node, TensorType, make_node
-from ir.op import GraphError, Op, describe
-from ir.ops.body import Body, canonical_body, check_operands, project
+from ir.op import Body, GraphError, Op, describe
+from ir.ops.body import canonical_body, check_operands, project
 from ir.ops.constant import constant
 
 

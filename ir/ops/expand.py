@@ -9,7 +9,7 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node, Shape, TensorType, make_node
-from ir.op import Op, rejected
+from ir.op import Op, concrete, rejected
 from ir.ops.constant import constant, constant_value
 from ir.symbolic import Dimension
 
@@ -43,7 +43,7 @@ class Expand(Op):
         return (ops.reshape(ops.reduce("sum", cotangent, repeated), x.shape),)
 
     def evaluate(self, node: Node, operands: Sequence[Any]) -> Any:
-        return np.broadcast_to(operands[0], node.shape)
+        return np.broadcast_to(operands[0], concrete(node))
 
 
 EXPAND = Expand()

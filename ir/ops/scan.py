@@ -10,8 +10,8 @@ import numpy as np
 from ir import autodiff, interpret, ops
 from ir.dtype import dtypes
 from ir.node import Node, TensorType, make_node
-from ir.op import GraphError, Op, describe, rejected
-from ir.ops.body import Body, canonical_body, check_operands, project
+from ir.op import Body, GraphError, Op, describe, rejected
+from ir.ops.body import canonical_body, check_operands, project
 from ir.ops.constant import constant
 from ir.symbolic import Dimension
 

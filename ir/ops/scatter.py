@@ -24,13 +24,13 @@ class ScatterAttributes(NamedTuple):
 
 
 class Scatter(Op):
-    """``scatter(x, index, updates, batch=0, mode="add")``: x with updates[b.., i.., s..] combined into x[b.., index, s..].
+    """``scatter(x, index, updates, batch=0, mode="add")``: updates[b.., i.., s..] combined into x[b.., index, s..].
 
     x: [b.., n, s..], index: [b.., i..] of integers, updates: [b.., i.., s..]. Updates are taken in row-major order: for
     mode "set" the last one wins, and sums are formed in that order, so results are reproducible. An index outside
     [0, n) drops its update.
 
-        >>> scatter(zeros, tokens, rows)                    # zeros: float32[9, 4], tokens: int32[5], rows: float32[5, 4]
+        >>> scatter(zeros, tokens, rows)        # zeros: float32[9, 4], tokens: int32[5], rows: float32[5, 4]
         <scatter float32[9, 4]>
 
     Gradient: with max and min, x and the updates that attain the extreme share the cotangent equally.

@@ -85,7 +85,7 @@ def _composed(outer: Range, inner: Range) -> Range:
 
 
 def unslice(part: Node, shape: Shape, ranges: Sequence[Range]) -> Node:
-    """The transpose of slice: ``part`` at its place in zeros of ``shape``. A step is an axis of its own, merged again."""
+    """The transpose of slice: ``part`` at its place in zeros of ``shape``. A step is an axis that is merged again."""
     for axis, (_, _, step) in enumerate(ranges):
         if step > 1:
             part = _spaced(part, axis, step)

@@ -84,6 +84,11 @@ def fresh_parameter(dtype: DType, shape: Sequence[int | Dimension]) -> Node:
     return parameter(next(_fresh_numbers), dtype, shape)
 
 
+def is_fresh(node: Node) -> bool:
+    """Whether ``node`` is a fresh parameter: one of a body that is still being traced."""
+    return node.op is PARAMETER and node.attributes.number >= _FIRST_FRESH_NUMBER
+
+
 class IotaAttributes(NamedTuple):
     length: int | Dimension
     dtype: DType

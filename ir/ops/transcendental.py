@@ -71,7 +71,7 @@ log = ElementwiseOp("log", np.log, arity=1, accepts=FLOATS, doc="The natural log
 log2 = ElementwiseOp("log2", np.log2, arity=1, accepts=FLOATS, doc="The logarithm to base 2.", rule=_log2_gradient)
 sin = ElementwiseOp("sin", np.sin, arity=1, accepts=FLOATS, doc="The sine of radians.",
                     rule=lambda node, g: (mul(g, cos(node.operands[0])),))
-cos = ElementwiseOp("cos", np.cos, arity=1, accepts=FLOATS, doc="The cosine of radians.",
+cos: ElementwiseOp = ElementwiseOp("cos", np.cos, arity=1, accepts=FLOATS, doc="The cosine of radians.",
                     rule=lambda node, g: (neg(mul(g, sin(node.operands[0]))),))
 tan = ElementwiseOp("tan", np.tan, arity=1, accepts=FLOATS, doc="The tangent of radians.", rule=_tan_gradient)
 tanh = ElementwiseOp("tanh", np.tanh, arity=1, accepts=FLOATS, doc="The hyperbolic tangent.", rule=_tanh_gradient)

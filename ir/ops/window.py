@@ -29,8 +29,8 @@ class Window(Op):
     """``window(x, axis, size, stride, dilation, before, after, fill)``: [.., n, ..] -> [.., o, size, ..].
 
     out[.., o, k, ..] = x[.., stride * o + dilation * k - before, ..], and ``fill`` outside of x. The padding belongs to
-    the window, so that no padded copy exists and the gradient stays in terms of views:
-    o counts the windows that fit into before + n + after, floor((before + n + after - dilation (size - 1) - 1) / stride) + 1.
+    the window, so that no padded copy exists and the gradient stays in terms of views. o counts the windows that fit:
+    floor((before + n + after - dilation (size - 1) - 1) / stride) + 1.
 
         >>> window(x, axis=1, size=3, stride=2)             # x: float32[2, 9]
         <window float32[2, 4, 3]>
@@ -52,8 +52,8 @@ class Window(Op):
                            f"given {attributes}")
         free = x.shape[axis] + (before + after - dilation * (size - 1) - 1)
         if not free >= 0:
-            raise rejected("window", operands, f"at least {dilation * (size - 1) + 1} elements, padding included, along "
-                           f"axis {axis}", "pad more or use a smaller window")
+            raise rejected("window", operands, f"at least {dilation * (size - 1) + 1} elements along axis {axis}, "
+                           "padding included", "pad more or use a smaller window")
         count = free + 1 if stride == 1 else free // stride + 1
         return TensorType(x.dtype, (*x.shape[:axis], count, size, *x.shape[axis + 1:]))
 
