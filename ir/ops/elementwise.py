@@ -78,7 +78,7 @@ class ElementwiseOp(Op):
             if other.shape != first.shape:
                 raise rejected(self.name, operands, "equal shapes", "expand (broadcast) the smaller operand first")
         self.check_dtypes(operands)
-        return TensorType(self.returns or first.dtype, first.shape)
+        return TensorType(self.returns or operands[-1].dtype, first.shape)  # where: condition first
 
     def check_dtypes(self, operands: tuple[Node, ...]) -> None:
         """Raises GraphError unless the operands have one dtype, and an accepted one."""
