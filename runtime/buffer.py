@@ -82,7 +82,8 @@ class Buffer:
         """
         array = np.asarray(data)
         if array.shape != largest(self.shape):
-            raise BufferUseError(f"cannot write an array of shape {array.shape} into {self!r}: the shapes must be equal")
+            raise BufferUseError(f"cannot write an array of shape {array.shape} into {self!r}: the shapes must be "
+                                 "equal")
         self.device.copy_in(self.allocation, np.ascontiguousarray(self._encoded(array)))
         return self
 
@@ -93,7 +94,7 @@ class Buffer:
             if native == np.uint16:
                 return array.astype(np.uint16, copy=False)
             if native == np.float32:
-                return float32_to_bfloat16(array.astype(np.float32, copy=False))
+                return np.asarray(float32_to_bfloat16(array))
         elif native == self.dtype.numpy:
             return array.astype(native, copy=False)
         raise BufferUseError(f"cannot write an array of dtype {array.dtype} into {self!r}: "
@@ -110,7 +111,7 @@ class Buffer:
         array = self.bits()
         if any(isinstance(size, Dimension) for size in self.shape):
             array = array[tuple(slice(self._extent(size)) for size in self.shape)].copy()
-        return bfloat16_to_float32(array) if self.dtype is dtypes.bfloat16 else array
+        return np.asarray(bfloat16_to_float32(array)) if self.dtype is dtypes.bfloat16 else array
 
     def _extent(self, size: int | Dimension) -> int:
         return size.evaluate(self.symbols) if isinstance(size, Dimension) else size

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ir
 from ir.dtype import dtypes
@@ -63,7 +63,7 @@ def canonicalize(outputs: Sequence[Node], structure: Structure) -> CanonicalGrap
         if node.dtype is dtypes.void:
             raise ir.GraphError(f"{node!r} of {node.location} has several results; take one with ir.project(node, i)")
     leaves = [ir.buffer(Placeholder(i), leaf.dtype, leaf.shape) for i, leaf in enumerate(structure.leaves)]
-    replaced = ir.substitute(outputs, dict(zip(structure.leaves, leaves)))
+    replaced = ir.substitute(outputs, dict(zip(structure.leaves, leaves, strict=True)))
     order = ir.topological_order(replaced)
     newest = newest_versions(order)
     plans = _OutputPlans({leaf: number for number, leaf in enumerate(leaves)}, newest)
@@ -116,8 +116,14 @@ def newest_versions(order: Sequence[Node]) -> dict[Node, Node]:
 
 
 def variable_bounds(order: Sequence[Node]) -> dict[str, tuple[int, int]]:
-    """The variables of every dimension that occurs in ``order``, by name."""
-    shapes = {node.shape for node in order}
-    variables = {variable.name: variable for shape in shapes for size in shape if isinstance(size, Dimension)
-                 for variable in size.variables}
-    return {name: (variable.low, variable.high) for name, variable in sorted(variables.items())}
+    """The variables of every dimension in the shapes and attributes of ``order``, by name, with their bounds."""
+    found: dict[str, tuple[int, int]] = {}
+    for node in order:
+        pending: list[Any] = [node.shape, node.attributes]
+        while pending:
+            value = pending.pop()
+            if isinstance(value, Dimension):
+                found.update((variable.name, (variable.low, variable.high)) for variable in value.variables)
+            elif isinstance(value, tuple):
+                pending.extend(item for item in value if type(item) is not int and not isinstance(item, Node))
+    return dict(sorted(found.items()))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import ir
 from codegen.kernel import Schedule
+from codegen.loop_text import format_function
 from codegen.schedule import format_schedule, schedule
 from codegen.target import Target
 from ir.node import Node

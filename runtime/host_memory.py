@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+from math import prod
+from typing import Any
+
 import numpy as np
 
 from runtime.device import ALIGNMENT, Allocation, Array, Device
@@ -21,15 +25,13 @@ class HostMemory(Device):
         return Allocation(address + -address % ALIGNMENT, nbytes, raw)
 
     def copy_in(self, allocation: Allocation, array: Array) -> None:
-        _view(allocation, array.nbytes)[...] = array.reshape(-1).view(np.uint8)
+        host_array(allocation.address, array.dtype, array.shape)[...] = array
 
     def copy_out(self, allocation: Allocation, array: Array) -> None:
-        array.reshape(-1).view(np.uint8)[...] = _view(allocation, array.nbytes)
+        array[...] = host_array(allocation.address, array.dtype, array.shape)
 
 
-def _view(allocation: Allocation, nbytes: int) -> Array:
-    """The first ``nbytes`` bytes of the allocation."""
-    raw = allocation.owner
-    assert isinstance(raw, np.ndarray)
-    start = allocation.address - raw.ctypes.data
-    return raw[start : start + nbytes]
+def host_array(address: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    """The memory of this process from ``address`` on as an array. Whoever calls keeps the memory alive."""
+    raw = (ctypes.c_uint8 * (prod(shape) * dtype.itemsize)).from_address(address)
+    return np.ndarray(shape, dtype, memoryview(raw))

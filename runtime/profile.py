@@ -82,9 +82,10 @@ class Profile:
     def __str__(self) -> str:
         total = self.seconds or 1.0
         rows = [[kernel.name, kernel.strategy, str(kernel.launches), seconds_text(kernel.seconds),
-                 f"{kernel.seconds / total:.0%}", bytes_text(kernel.bytes_moved), bytes_text(kernel.bytes_per_second) + "/s",
-                 self._fraction(kernel), count_text(kernel.flops_per_second) + "FLOP/s",
-                 ", ".join(map(str, kernel.locations[:1]))] for kernel in self.sorted()]
+                 f"{kernel.seconds / total:.0%}", bytes_text(kernel.bytes_moved),
+                 bytes_text(kernel.bytes_per_second) + "/s", self._fraction(kernel),
+                 count_text(kernel.flops_per_second) + "FLOP/s", ", ".join(map(str, kernel.locations[:1]))]
+                for kernel in self.sorted()]
         header = ["kernel", "strategy", "launches", "time", "share", "bytes", "rate", "of peak", "compute", "from"]
         return table_text(header, rows) + f"\ntotal {seconds_text(self.seconds)}"
 
@@ -125,5 +126,5 @@ class _RegionClock(Observer):
         elapsed = time.perf_counter() - self._start
         records = [launch.record for launch in region.launches if launch.record is not None]
         weights = [max(1, record.bytes_moved) for record in records]
-        for record, weight in zip(records, weights):
+        for record, weight in zip(records, weights, strict=True):
             self._report.add(record, elapsed * weight / sum(weights))

@@ -89,8 +89,9 @@ class CompiledGraph:
         """Arguments as they were declared, and no buffer under two names where one of them is assigned."""
         prepared = self.prepared
         if len(leaves) != len(prepared.leaf_types):
-            raise BufferUseError(f"this graph takes {len(prepared.leaf_types) - len(self._held)} arguments; got {given}")
-        for number, (buffer, (dtype, shape)) in enumerate(zip(leaves, prepared.leaf_types)):
+            expected = len(prepared.leaf_types) - len(self._held)
+            raise BufferUseError(f"this graph takes {expected} arguments; got {given}")
+        for number, (buffer, (dtype, shape)) in enumerate(zip(leaves, prepared.leaf_types, strict=True)):
             if buffer.dtype is not dtype or largest(buffer.shape) != largest(shape):
                 raise BufferUseError(f"argument {number} must be {dtype.name}{list(shape)}; got {buffer!r}")
             if buffer.device is not self.device:

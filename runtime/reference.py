@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 import ir
 from ir.dtype import dtypes, float32_to_bfloat16
 from ir.node import Node
-from runtime.buffer import largest, storage_bytes
+from runtime.buffer import largest
 from runtime.canonical import CanonicalGraph
 from runtime.device import Array, Executable, InterpretingDevice
-from runtime.host_memory import HostMemory
+from runtime.host_memory import HostMemory, host_array
 
 
 class ReferenceDevice(HostMemory, InterpretingDevice):
@@ -36,22 +36,23 @@ class _Interpretation:
     def __init__(self, graph: CanonicalGraph) -> None:
         self._graph = graph
         numbers = (*range(len(graph.leaves), len(graph.leaves) + len(graph.fresh)), *graph.assigned)
-        self._destinations = tuple(zip(graph.roots, numbers))
+        self._destinations = tuple(zip(graph.roots, numbers, strict=True))
 
     def run(self, addresses: Sequence[int], symbols: Sequence[int]) -> None:
-        values = dict(zip(self._graph.bounds, symbols))
-        inputs = {leaf: _memory(leaf, address, values) for leaf, address in zip(self._graph.leaves, addresses)}
+        values = dict(zip(self._graph.bounds, symbols, strict=True))
+        leaves = self._graph.leaves
+        inputs = {leaf: _memory(leaf, addresses[number], values) for number, leaf in enumerate(leaves)}
         results = ir.evaluate(self._graph.roots, inputs, values)
-        encoded = [_encoded(node, result) for (node, _), result in zip(self._destinations, results)]
-        for (node, number), bits in zip(self._destinations, encoded):
+        encoded = [_encoded(node, result) for (node, _), result in zip(self._destinations, results, strict=True)]
+        for (node, number), bits in zip(self._destinations, encoded, strict=True):
             _memory(node, addresses[number], values)[...] = bits
 
 
 def _memory(node: Node, address: int, values: Mapping[str, int]) -> Array:
     """The host memory at ``address`` as an array of the node's type; the part that the bounded dimensions cover."""
-    raw = (ctypes.c_uint8 * storage_bytes(node.dtype, node.shape)).from_address(address)
-    whole = np.frombuffer(raw, node.dtype.numpy).reshape(largest(node.shape))
-    return whole[(*(slice(ir.evaluate_dimension(size, values)) for size in node.shape), ...)]
+    whole = host_array(address, node.dtype.numpy, largest(node.shape))
+    part: Any = (*(slice(ir.evaluate_dimension(size, values)) for size in node.shape), ...)
+    return whole[part]  # type: ignore[no-any-return]
 
 
 def _encoded(node: Node, result: Array) -> Array:

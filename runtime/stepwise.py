@@ -50,8 +50,8 @@ class StepwiseExecutable:
         program = self._program
         arena = self._device.workspace.reserve(program.arena_bytes)
         table = {storage.id: arena + storage.offset for storage in program.storages if storage.kind == "temporary"}
-        table.update(zip(program.arguments, addresses))
-        values = dict(zip(program.symbols, symbols))
+        table.update(zip(program.arguments, addresses, strict=True))
+        values = dict(zip(program.symbols, symbols, strict=True))
         self._observer.started(arena)
         position = 0
         for command in program.commands:

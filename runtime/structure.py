@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import ir
 from ir.node import Node
@@ -42,9 +41,6 @@ def is_leaf(node: Node) -> bool:
     return node.op.name in ("buffer", "parameter")
 
 
-_body_keys: WeakKeyDictionary[Any, Hashable] = WeakKeyDictionary()
-
-
 def _attributes_key(attributes: Any) -> Hashable:
     """``attributes`` in a form that is equal only where it means the same."""
     if all(type(field) is int for field in attributes):
@@ -57,19 +53,6 @@ def _field_key(field: Any) -> Hashable:
         return struct.pack("<d", field)
     if isinstance(field, bool):
         return ("bool", field)
-    if isinstance(field, ir.Body):
-        return _body_key(field)
+    if isinstance(field, ir.Body):  # closed: its only leaves are its parameters
+        return structure_of(field.results, first=field.parameters).key
     return field  # type: ignore[no-any-return]  # attributes are hashable by contract
-
-
-def _body_key(body: Any) -> Hashable:
-    """The structure of the body of a scan or call, computed once per body; its leaves are its parameters alone."""
-    known = _body_keys.get(body)
-    if known is None:
-        structure = structure_of(body.results, first=body.parameters)
-        foreign = structure.leaves[len(body.parameters):]
-        if foreign:
-            raise ir.GraphError(f"a body reads {foreign[0]!r} of {foreign[0].location}, which is none of its parameters; "
-                                "pass it as an input or a carry")
-        known = _body_keys[body] = structure.key
-    return known

@@ -9,7 +9,7 @@ def table_text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their widest cell, two spaces apart; cells that start with a digit are set right."""
     lines = [list(header), *map(list, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return "\n".join("  ".join(_padded(cell, width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+    return "\n".join("  ".join(map(_padded, line, widths)).rstrip() for line in lines)
 
 
 def _padded(cell: str, width: int) -> str:
