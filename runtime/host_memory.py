@@ -34,4 +34,5 @@ class HostMemory(Device):
 def host_array(address: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
     """The memory of this process from ``address`` on as an array. Whoever calls keeps the memory alive."""
     raw = (ctypes.c_uint8 * (prod(shape) * dtype.itemsize)).from_address(address)
-    return np.ndarray(shape, dtype, memoryview(raw))
+    array: Array = np.ndarray(shape, dtype, memoryview(raw))
+    return array
