@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# The op, layer and example tests on an NVIDIA GPU: tests/gpu/run.sh DIR
+#
+# Needs: a GPU, nvcc on the PATH, and a Python (PYTHON, default python3) with pytest, hypothesis, numpy, llvmlite and
+# pycuda. Prints a short table last; DIR receives pytest's log, the JUnit results and the table as JSON.
+set -uo pipefail
+directory=${1:?usage: tests/gpu/run.sh DIR (where the full results are written)}
+mkdir -p "$directory"
+directory=$(cd "$directory" && pwd)
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+python=${PYTHON:-python3}
+
+export TGL_DEVICE=CUDA
+"$python" -c 'from runtime.device import get_device; print(get_device(), get_device().target)' || exit 2
+
+"$python" -m pytest tests/tinygrad_like tests/runtime tests/gpu -p no:cacheprovider \
+  --junitxml="$directory/results.xml" >"$directory/pytest.log" 2>&1
+status=$?
+tail -n 40 "$directory/pytest.log"
+"$python" tests/gpu/summary.py "$directory/results.xml" "$directory/summary.json"
+exit $status
