@@ -301,6 +301,6 @@ def promote(*operands: DType) -> DType:
     if not operands or dtypes.void in operands:
         raise ValueError(f"promotion needs one or more element types, got {operands}")
     common = frozenset.intersection(*(_upper_set(dtype) for dtype in operands))
-    if dtypes.float16 in common and dtypes.bfloat16 in common:
-        return dtypes.default_float
-    return min(common, key=lambda dtype: dtype.rank)
+    least = min(common, key=lambda dtype: dtype.rank)
+    ambiguous = least is dtypes.float16 and dtypes.bfloat16 in common  # neither is above the other
+    return dtypes.default_float if ambiguous else least

@@ -72,7 +72,15 @@ _OWN_PACKAGES = frozenset({"ir", "codegen", "runtime", "tinygrad_like"})
 
 def make_node(op: Op, operands: tuple[Node, ...], attributes: Any) -> Node:
     """The node of ``op`` on ``operands``: an existing one where the op is pure and an equal node is alive."""
-    tag = _tag.get()
+    return _node(op, operands, attributes, _tag.get(), _location.get())
+
+
+def remake_node(node: Node, operands: tuple[Node, ...], attributes: Any) -> Node:
+    """The node of the same op, location and tag on other operands or attributes."""
+    return _node(node.op, operands, attributes, node.tag, node.location)
+
+
+def _node(op: Op, operands: tuple[Node, ...], attributes: Any, tag: int, location: Location | None) -> Node:
     key = (op, operands, attributes, tag)
     if op.pure:
         known = _interned.get(key)
@@ -81,16 +89,10 @@ def make_node(op: Op, operands: tuple[Node, ...], attributes: Any) -> Node:
     node = Node()
     node.op, node.operands, node.attributes, node.tag = op, operands, attributes, tag
     node.dtype, node.shape = op.infer(operands, attributes)
-    node.location = _location.get() or user_location()
+    node.location = location or user_location()
     if op.pure:
         _interned[key] = node
     return node
-
-
-def remake_node(node: Node, operands: tuple[Node, ...], attributes: Any) -> Node:
-    """The node of the same op, location and tag on other operands or attributes."""
-    with located(node.location), tagged(node.tag):
-        return make_node(node.op, operands, attributes)
 
 
 def live_node_count() -> int:
