@@ -1,0 +1,53 @@
+"""The same training steps in this project: one compiled program per step, loss read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import workloads
+
+from tinygrad_like import Tensor, jit
+from tinygrad_like.models import GPT, MLP, GPTConfig
+from tinygrad_like.nn.optim import Adam, AdamW
+
+
+def mlp_step(images: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
+    """One step of the perceptron on float32 [batch, pixels] and int32 [batch]."""
+    model = MLP(workloads.MLP.sizes)
+    optimizer = Adam(list(model.parameters()), lr=workloads.LEARNING_RATE["mlp"])
+    x, y = Tensor(images), Tensor(labels)
+
+    @jit
+    def step(x: Tensor, y: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = model(x).sparse_categorical_crossentropy(y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    with Tensor.train():
+        return lambda: _run(step, x, y)
+
+
+def gpt_step(shape: workloads.GPTShape, rate: float, tokens: np.ndarray, targets: np.ndarray) -> Callable[[], float]:
+    """One step of a GPT on int32 [batch, context] tokens and targets."""
+    config = GPTConfig(shape.vocabulary, shape.context, shape.layers, shape.heads, shape.width)
+    model = GPT(config)
+    optimizer = AdamW(list(model.parameters()), lr=rate)
+    x, y = Tensor(tokens), Tensor(targets)
+
+    @jit
+    def step(x: Tensor, y: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = model.loss(x, y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return lambda: _run(step, x, y)
+
+
+def _run(step: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> float:
+    with Tensor.train():
+        return step(x, y).item()
