@@ -26,7 +26,7 @@ def _shift_left(x: Any, amount: Any) -> Any:
 
 def _shift_right(x: Any, amount: Any) -> Any:
     inside, safe = _inside(amount)
-    return np.where(inside, np.right_shift(x, safe), np.where(x < 0, -1, 0))
+    return np.where(inside, np.right_shift(x, safe), -(x < 0).astype(x.dtype))
 
 
 bit_and = ElementwiseOp("bit_and", np.bitwise_and, arity=2, accepts=BITS, doc="x & y; logical and of bool.")

@@ -26,7 +26,7 @@ def _where_gradient(node: Node, g: Node) -> tuple[Node | None, ...]:
 
 
 def _where_shortcut(condition: Node, x: Node, y: Node) -> Node | None:
-    if not (condition.shape == x.shape == y.shape and x.dtype is y.dtype):
+    if not (condition.shape == x.shape == y.shape and x.dtype is y.dtype and condition.dtype.is_bool):
         return None
     decided = constant_value(condition)
     return x if x is y or decided is True else y if decided is False else None
