@@ -26,21 +26,22 @@ from ir.ops import *  # noqa: F403
 from ir.graph import is_symbolic_graph, specialize, substitute, topological_order
 from ir.interpret import Plan, evaluate
 from ir.autodiff import gradient, sum_of
+from ir.text_printer import buffers_by_name, format_graph
+from ir.text_parser import Graph, TextError, parse_graph
+from ir.verify import VerificationError, verify
+from ir.draw import draw, to_dot
 from ir.text_printer import buffers_by_name, format_graph, format_type
 from ir.text_parser import Graph, TextError, parse_graph
 from ir.verify import VerificationError, verify
 from ir.draw import DrawingError, draw, to_dot
 
 __all__ = [
-    "BoundVariable", "DType", "DTypeLike", "Dimension", "GraphError", "Location", "NoAttributes", "Node", "Op", "Plan",
-    "Scalar", "Shape", "SymbolicError", "TensorType", "Variable", "bfloat16_to_float32", "describe", "dtype_named",
-    "dtype_of_numpy", "dtype_of_value", "dtypes", "evaluate", "evaluate_dimension", "float32_to_bfloat16", "gradient",
-    "is_symbolic", "is_symbolic_graph", "live_node_count", "located", "lower_bound", "make_node", "product", "promote",
-    "remake_node", "round_to_bfloat16", "same_product", "specialize", "substitute", "sum_of", "tagged", "to_dtype",
-    "topological_order", "upper_bound", "variables_of",
-]
-__all__ += [
-    "DrawingError", "Graph", "TextError", "VerificationError", "buffers_by_name", "draw", "format_graph", "format_type",
-    "parse_graph", "to_dot", "verify",
+    "BoundVariable", "DType", "DTypeLike", "Dimension", "DrawingError", "Graph", "GraphError", "Location",
+    "NoAttributes", "Node", "Op", "Plan", "Scalar", "Shape", "SymbolicError", "TensorType", "TextError", "Variable",
+    "VerificationError", "bfloat16_to_float32", "buffers_by_name", "describe", "draw", "dtype_named", "dtype_of_numpy",
+    "dtype_of_value", "dtypes", "evaluate", "evaluate_dimension", "float32_to_bfloat16", "format_graph", "format_type",
+    "gradient", "is_symbolic", "is_symbolic_graph", "live_node_count", "located", "lower_bound", "make_node",
+    "parse_graph", "product", "promote", "remake_node", "round_to_bfloat16", "same_product", "specialize", "substitute",
+    "sum_of", "tagged", "to_dot", "to_dtype", "topological_order", "upper_bound", "variables_of", "verify",
 ]
 __all__ += ops.__all__

@@ -1,0 +1,1 @@
+"""The simplification rules, by subject; ``ir.simplify`` applies them."""
