@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Union
 
 _SUFFIX = {"float": "f32", "double": "f64", "half": "f16", "ptr": "p0"}
@@ -61,7 +61,7 @@ class Type:
         return self.text
 
 
-@lru_cache(maxsize=None)
+@cache
 def vector(element: str, lanes: int) -> Type:
     """``lanes`` elements of an LLVM scalar type: "float", "double", "half", "i1" ... "i64", "ptr"."""
     return Type(element, lanes)
@@ -133,7 +133,8 @@ class Module:
         attributes = [f"attributes #0 = {{ nounwind {width} }}",
                       f"attributes #1 = {{ alwaysinline nounwind {width} }}",
                       f"attributes #2 = {{ noinline nounwind {width} }}"]
-        parts = [*self._declarations.values(), *self._tables.values(), "", *self.functions, *self._helpers.values(), *attributes]
+        parts = [*self._declarations.values(), *self._tables.values(), "", *self.functions, *self._helpers.values(),
+                 *attributes]
         return "\n".join(parts) + "\n"
 
 

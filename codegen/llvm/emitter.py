@@ -273,22 +273,22 @@ class FunctionEmitter:
         builder.place(head)
         index = Value(builder, INDEX, self.unique_name(loop.index.name))
         inside = [Value(builder, value.type, self.unique_name(carried.inside.name))
-                  for value, carried in zip(initial, loop.carried)]
+                  for value, carried in zip(initial, loop.carried, strict=True)]
         position = len(builder.lines)
         builder.lines.append("")  # the phis, written when the last block of the body is known
         self.values[loop.index] = index
-        self.values.update((carried.inside, value) for carried, value in zip(loop.carried, inside))
+        self.values.update((carried.inside, value) for carried, value in zip(loop.carried, inside, strict=True))
         self.body(loop.body)
         following = index.binary("add nsw", loop.step)
         final = [self.atom(carried.next) for carried in loop.carried]
         again, last = following < stop, builder.block
         builder.branch_if(again, head, done)
-        phis = [(index, start, following), *zip(inside, initial, final)]
+        phis = [(index, start, following), *zip(inside, initial, final, strict=True)]
         builder.lines[position] = "\n".join(
             f"  {name.text} = {phi_text(name.type, [(first.text, before), (next_.text, last)])}"
             for name, first, next_ in phis)
         builder.place(done)
-        for carried, first, next_ in zip(loop.carried, initial, final):
+        for carried, first, next_ in zip(loop.carried, initial, final, strict=True):
             result = next_ if certain else builder.phi(next_.type, [(first, before), (next_, last)])
             self.bind(carried.result, result)
 

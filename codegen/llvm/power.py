@@ -85,12 +85,11 @@ def _log_mantissa(mantissa: Value) -> Pair:
 
 
 def _times(y: Value, pair: Pair) -> Pair:
-    """y * pair; the low part is 0 where the product is infinite."""
+    """y * pair; the low part is 0 where it cannot matter, and would be too large or NaN: 2^product overflows."""
     high, low = pair
     product = y * high
     lost = fma(y, high, -product) + y * low
-    finite = magnitude(product).compare("olt", 1e300) & magnitude(y).compare("olt", 1e300)
-    return product, finite.select(lost, 0.0)
+    return product, magnitude(product).compare("olt", 2000.0).select(lost, 0.0)
 
 
 def _times_pair(pair: Pair, constant: tuple[float, float]) -> Pair:

@@ -7,7 +7,7 @@ reduction for trigonometric functions", 1983).
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from codegen.llvm.builder import Value, fma, vector
 from codegen.llvm.control import choose_rare
@@ -129,7 +129,7 @@ def _table_column(row: Value, column: int, last_exponent: int) -> Value:
     return gather(pointers, "float64", all_lanes(row))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _row(exponent: int) -> tuple[float, float, float]:
     """2^(exponent - 52) * 2/pi modulo 4 as a sum of three doubles."""
     fraction_bits = 256

@@ -105,7 +105,11 @@ def tanh(x: Value) -> Value:
     q, exponent = _exp_minus_one_reduced(at_most(magnitude(x), limit) * 2.0)
     scale = ((exponent + format_.bias) << format_.mantissa).as_float()
     minus_one = fma(scale, q, scale - 1.0)
-    return with_sign_of(minus_one / (minus_one + 2.0), x)
+    denominator = minus_one + 2.0
+    lost = minus_one - (denominator - 2.0)
+    quotient = minus_one / denominator
+    corrected = fma(quotient, lost * -0.5, quotient)  # near 0, where the denominator is about 2
+    return with_sign_of((minus_one < 0.75).select(corrected, quotient), x)
 
 
 # ------------------------------------------------------------------------------------------------- logarithms
