@@ -26,14 +26,12 @@ from ir.ops import *  # noqa: F403
 from ir.graph import is_symbolic_graph, specialize, substitute, topological_order
 from ir.interpret import Plan, evaluate
 from ir.autodiff import gradient, sum_of
-from ir.text_printer import buffers_by_name, format_graph
-from ir.text_parser import Graph, TextError, parse_graph
-from ir.verify import VerificationError, verify
-from ir.draw import draw, to_dot
 from ir.text_printer import buffers_by_name, format_graph, format_type
 from ir.text_parser import Graph, TextError, parse_graph
 from ir.verify import VerificationError, verify
 from ir.draw import DrawingError, draw, to_dot
+from ir.rewrite import Capture, Match, RewriteError, Rewriter, Rule, rule
+from ir.simplify import simplify
 
 __all__ = [
     "BoundVariable", "DType", "DTypeLike", "Dimension", "DrawingError", "Graph", "GraphError", "Location",
@@ -44,4 +42,5 @@ __all__ = [
     "parse_graph", "product", "promote", "remake_node", "round_to_bfloat16", "same_product", "specialize", "substitute",
     "sum_of", "tagged", "to_dot", "to_dtype", "topological_order", "upper_bound", "variables_of", "verify",
 ]
+__all__ += ["Capture", "Match", "RewriteError", "Rewriter", "Rule", "rule", "simplify"]
 __all__ += ops.__all__
