@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import ir
 from codegen.kernel import Kernel, KernelBatch, ScanLoop, Schedule
 from codegen.lower import Temporary, lower
 from codegen.schedule import schedule
@@ -20,11 +21,29 @@ _LOCATIONS_SHOWN = 4
 
 def build_program(graph: CanonicalGraph, target: Target) -> Program:
     """The program that computes ``graph.roots``; its arguments are the leaves, then the fresh outputs."""
-    return program_of(graph, schedule(graph.roots, target), target)
+    return program_of(graph, schedule_graph(graph, target), target)
+
+
+def schedule_graph(graph: CanonicalGraph, target: Target) -> Schedule:
+    """The schedule of the simplified graph; ``Schedule.outputs`` corresponds to ``graph.roots``."""
+    roots = ir.simplify(graph.roots)
+    fresh, assigned = roots[: len(graph.fresh)], roots[len(graph.fresh) :]
+    return schedule([*_with_homes(fresh), *assigned], target)
+
+
+def _with_homes(fresh: Sequence[Node]) -> list[Node]:
+    """Copies in place of values that have a home already: another output's, or that of a buffer."""
+    result: dict[Node, None] = {}
+    for number, node in enumerate(fresh):
+        if node in result or node.op.name == "assign":
+            with ir.tagged(-number - 1):
+                node = ir.contiguous(node)
+        result[node] = None
+    return list(result)
 
 
 def program_of(graph: CanonicalGraph, scheduled: Schedule, target: Target) -> Program:
-    """The program of a schedule of ``graph.roots``, its memory planned."""
+    """The program of ``schedule_graph(graph, target)``, its memory planned."""
     storages = _Storages(graph, scheduled)
     commands = _Commands(storages, target)
     body = commands.of(scheduled)

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 import ir
 from codegen.kernel import Schedule
 from codegen.loop_text import format_function
-from codegen.schedule import format_schedule, schedule
+from codegen.schedule import format_schedule
 from codegen.target import Target
 from ir.node import Node
-from runtime.build import program_of
+from runtime.build import program_of, schedule_graph
 from runtime.canonical import CanonicalGraph, canonicalize
 from runtime.errors import RuntimeFailure, unknown_name
 from runtime.program import Program
@@ -45,7 +45,7 @@ def _graph(outputs: Sequence[Node], target: Target) -> str:
 
 def _scheduled(outputs: Sequence[Node], target: Target) -> tuple[CanonicalGraph, Schedule]:
     graph = canonicalize(outputs, structure_of(outputs))
-    return graph, schedule(graph.roots, target)
+    return graph, schedule_graph(graph, target)
 
 
 def _program(outputs: Sequence[Node], target: Target) -> Program:

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codegen.kernel import Boundary, Kernel, ScanLoop, Schedule
-from codegen.schedule import schedule
 from codegen.target import Target
 from ir.node import Location, Node
-from runtime.build import user_locations
+from runtime.build import schedule_graph, user_locations
 from runtime.canonical import canonicalize
 from runtime.structure import structure_of
 from runtime.table import bytes_text, count_text, table_text
@@ -73,7 +72,7 @@ def explain(outputs: Sequence[Node], target: Target | None = None) -> Explanatio
     graph = canonicalize(outputs, structure_of(outputs))
     if not graph.roots:
         return Explanation(())
-    return explain_schedule(schedule(graph.roots, target or Target.host()))
+    return explain_schedule(schedule_graph(graph, target or Target.host()))
 
 
 def explain_schedule(scheduled: Schedule) -> Explanation:
