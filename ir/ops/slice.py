@@ -81,7 +81,7 @@ def _composed(outer: Range, inner: Range) -> Range:
     if stride * step == 1:
         return begin, first + stop, 1
     (count,) = range_shape([inner])
-    return begin, (begin + (count - 1) * (stride * step) + 1 if count > 0 else begin), stride * step
+    return (begin, begin + (count - 1) * (stride * step) + 1, stride * step) if count > 0 else (first, first, 1)
 
 
 def unslice(part: Node, shape: Shape, ranges: Sequence[Range]) -> Node:
