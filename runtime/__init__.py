@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from runtime.buffer import Buffer, buffer_node, buffer_of
 from runtime.counters import Counters, counters
+from runtime.cpu.device import CpuDevice
 from runtime.device import (
     CompilingDevice,
     Device,
@@ -22,11 +23,12 @@ from runtime.program import KernelRecord, Launch, Program, Region, Repeat, Stora
 from runtime.realize import CompiledGraph, compile_graph, program_cache, realize
 from runtime.reference import ReferenceDevice
 
+register_device("CPU", CpuDevice)
 register_device("REFERENCE", ReferenceDevice)
 
 __all__ = [
-    "Buffer", "BufferUseError", "CompiledGraph", "CompilingDevice", "Counters", "Device", "DeviceError", "Executable",
-    "InterpretingDevice", "KernelRecord", "Launch", "OutOfMemory", "Program", "ReferenceDevice", "Region", "Repeat",
-    "RuntimeFailure", "Storage", "buffer_node", "buffer_of", "compile_graph", "counters", "default_device_name",
-    "device_names", "get_device", "program_cache", "realize", "register_device",
+    "Buffer", "BufferUseError", "CompiledGraph", "CompilingDevice", "Counters", "CpuDevice", "Device", "DeviceError",
+    "Executable", "InterpretingDevice", "KernelRecord", "Launch", "OutOfMemory", "Program", "ReferenceDevice", "Region",
+    "Repeat", "RuntimeFailure", "Storage", "buffer_node", "buffer_of", "compile_graph", "counters",
+    "default_device_name", "device_names", "get_device", "program_cache", "realize", "register_device",
 ]

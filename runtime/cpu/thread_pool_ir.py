@@ -1,0 +1,366 @@
+"""The thread pool's LLVM IR: the threaded pool of Linux, and one that runs every region on its caller.
+
+Both define ``pool_start``, ``pool_stop``, ``pool_forget``, ``pool_set_cpus`` and ``pool_run`` (``SYMBOLS``); see
+``runtime.cpu.thread_pool`` for what they do together.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from string import Template
+
+MAXIMUM_THREADS = 256
+MAXIMUM_CPUS = 1024
+SYMBOLS = ("pool_start", "pool_stop", "pool_forget", "pool_set_cpus", "pool_run")
+
+_SPINS = 4000  # of an idle worker before it sleeps: about 0.2 ms
+_FUTEX_CALL = {"x86_64": 202, "aarch64": 98}  # the number of the system call
+_PAUSE = {
+    "x86_64": ("declare void @llvm.x86.sse2.pause()", "call void @llvm.x86.sse2.pause()"),
+    "aarch64": ("declare void @llvm.aarch64.hint(i32)", "call void @llvm.aarch64.hint(i32 1)"),
+}
+
+
+def threads_supported() -> bool:
+    """Whether this system has what the threaded pool needs (Linux on x86-64 or ARM64)."""
+    return sys.platform == "linux" and platform.machine() in _FUTEX_CALL
+
+
+def pool_module() -> str:
+    """The pool as LLVM IR: the threaded one where it is supported."""
+    if not threads_supported():
+        return _SERIAL
+    declare_pause, pause = _PAUSE[platform.machine()]
+    return Template(_THREADED).substitute(
+        cpus=MAXIMUM_CPUS, maximum=MAXIMUM_THREADS, declare_pause=declare_pause, pause=pause, spins=_SPINS,
+        mask_words=MAXIMUM_CPUS // 64, mask_bytes=MAXIMUM_CPUS // 8, futex=_FUTEX_CALL[platform.machine()])
+
+
+_PORTABLE = """
+; Runs a region on the calling thread alone.
+define internal void @pool_serial(ptr %function, ptr %context, i64 %tasks) nounwind {
+  call void %function(ptr %context, i64 0, i64 %tasks, i64 0)
+  ret void
+}
+"""
+
+_SERIAL = _PORTABLE + """
+define i64 @pool_start(i64 %threads) nounwind { ret i64 1 }
+define void @pool_stop() nounwind { ret void }
+define void @pool_forget() nounwind { ret void }
+define void @pool_set_cpus(ptr %cpus, i64 %count) nounwind { ret void }
+define void @pool_run(ptr %function, ptr %context, i64 %tasks) nounwind {
+  call void @pool_serial(ptr %function, ptr %context, i64 %tasks)
+  ret void
+}
+"""
+
+_THREADED = _PORTABLE + """
+@pool.generation = internal global i32 0, align 128  ; counts regions; workers wait for it to change
+@pool.finished = internal global i32 0, align 128    ; workers that are done with the present region
+@pool.asleep = internal global i32 0, align 128      ; workers in the futex
+@pool.busy = internal global i32 0, align 128        ; a region is running: nested and concurrent callers run serially
+@pool.function = internal global ptr null, align 128
+@pool.context = internal global ptr null
+@pool.tasks = internal global i64 0
+@pool.threads = internal global i64 1                ; with the caller, which is thread 0
+@pool.stopping = internal global i32 0
+@pool.caller_cpu = internal global i32 -1
+@pool.cpu_count = internal global i64 0
+@pool.cpus = internal global [$cpus x i32] zeroinitializer, align 64
+@pool.handles = internal global [$maximum x i64] zeroinitializer, align 64
+
+declare i32 @pthread_create(ptr, ptr, ptr, ptr)
+declare i32 @pthread_join(i64, ptr)
+declare i32 @pthread_sigmask(i32, ptr, ptr)
+declare i64 @syscall(i64, ...)
+declare i32 @sched_yield()
+declare i32 @sched_getcpu()
+declare i32 @sched_setaffinity(i32, i64, ptr)
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+$declare_pause
+
+; One pause; after every 64 of them the core is offered to whoever else is runnable.
+define internal void @pool_pause(i64 %spins) nounwind alwaysinline {
+entry:
+  $pause
+  %low = and i64 %spins, 63
+  %often = icmp eq i64 %low, 63
+  br i1 %often, label %yield, label %done
+yield:
+  %ignored = call i32 @sched_yield()
+  br label %done
+done:
+  ret void
+}
+
+; Waits for a change of the generation, or wakes those who wait.
+define internal void @pool_futex(i32 %operation, i32 %value) nounwind {
+  %result = call i64 (i64, ...) @syscall(i64 $futex, ptr @pool.generation, i32 %operation, i32 %value,
+                                         ptr null, ptr null, i32 0)
+  ret void
+}
+
+; The share of thread %thread; threads beyond the number of tasks have none.
+define internal void @pool_share(i64 %thread, i64 %threads) nounwind {
+entry:
+  %function = load ptr, ptr @pool.function
+  %context = load ptr, ptr @pool.context
+  %tasks = load i64, ptr @pool.tasks
+  %following = add i64 %thread, 1
+  %scaled_begin = mul i64 %tasks, %thread
+  %scaled_end = mul i64 %tasks, %following
+  %begin = udiv i64 %scaled_begin, %threads
+  %end = udiv i64 %scaled_end, %threads
+  %any = icmp ult i64 %begin, %end
+  br i1 %any, label %run, label %done
+run:
+  call void %function(ptr %context, i64 %begin, i64 %end, i64 %thread)
+  br label %done
+done:
+  ret void
+}
+
+; Sets bit %cpu of an affinity mask.
+define internal void @pool_add_cpu(ptr %mask, i32 %cpu) nounwind alwaysinline {
+  %wide = zext i32 %cpu to i64
+  %word = lshr i64 %wide, 6
+  %position = and i64 %wide, 63
+  %bit = shl i64 1, %position
+  %slot = getelementptr i64, ptr %mask, i64 %word
+  %old = load i64, ptr %slot
+  %new = or i64 %old, %bit
+  store i64 %new, ptr %slot
+  ret void
+}
+
+; Moves this worker to the allowed CPU that is %thread places after the caller's, then allows all of them again.
+define internal void @pool_move_away(i64 %thread, i32 %caller_cpu) nounwind noinline cold {
+entry:
+  %mask = alloca [$mask_words x i64], align 64
+  call void @llvm.memset.p0.i64(ptr %mask, i8 0, i64 $mask_bytes, i1 false)
+  %count = load i64, ptr @pool.cpu_count
+  br label %find
+find:
+  %place = phi i64 [ 0, %entry ], [ %next_place, %next ]
+  %inside = icmp ult i64 %place, %count
+  br i1 %inside, label %compare, label %move
+compare:
+  %slot = getelementptr i32, ptr @pool.cpus, i64 %place
+  %cpu = load i32, ptr %slot
+  %found = icmp eq i32 %cpu, %caller_cpu
+  br i1 %found, label %move, label %next
+next:
+  %next_place = add i64 %place, 1
+  br label %find
+move:
+  %distant = add i64 %place, %thread
+  %target_place = urem i64 %distant, %count
+  %target_slot = getelementptr i32, ptr @pool.cpus, i64 %target_place
+  %target = load i32, ptr %target_slot
+  call void @pool_add_cpu(ptr %mask, i32 %target)
+  %moved = call i32 @sched_setaffinity(i32 0, i64 $mask_bytes, ptr %mask)
+  br label %allow
+allow:
+  %index = phi i64 [ 0, %move ], [ %next_index, %allow ]
+  %allowed_slot = getelementptr i32, ptr @pool.cpus, i64 %index
+  %allowed = load i32, ptr %allowed_slot
+  call void @pool_add_cpu(ptr %mask, i32 %allowed)
+  %next_index = add i64 %index, 1
+  %more = icmp ult i64 %next_index, %count
+  br i1 %more, label %allow, label %done
+done:
+  %restored = call i32 @sched_setaffinity(i32 0, i64 $mask_bytes, ptr %mask)
+  ret void
+}
+
+define internal ptr @pool_worker(ptr %number) nounwind {
+entry:
+  %signals = alloca [16 x i64], align 64
+  call void @llvm.memset.p0.i64(ptr %signals, i8 -1, i64 128, i1 false)
+  %blocked = call i32 @pthread_sigmask(i32 0, ptr %signals, ptr null)  ; signals belong to Python's threads
+  %thread = ptrtoint ptr %number to i64
+  br label %wait
+wait:
+  %last = phi i32 [ 0, %entry ], [ %last, %sleep ], [ %generation, %work ]
+  br label %spin
+spin:
+  %spins = phi i64 [ 0, %wait ], [ %next_spins, %again ]
+  %generation = load atomic i32, ptr @pool.generation acquire, align 4
+  %new = icmp ne i32 %generation, %last
+  br i1 %new, label %wake, label %again
+again:
+  call void @pool_pause(i64 %spins)
+  %next_spins = add i64 %spins, 1
+  %patient = icmp ult i64 %next_spins, $spins
+  br i1 %patient, label %spin, label %sleep
+sleep:
+  %before = atomicrmw add ptr @pool.asleep, i32 1 seq_cst
+  call void @pool_futex(i32 128, i32 %last)  ; FUTEX_WAIT, private: returns at once if the generation has changed
+  %after = atomicrmw sub ptr @pool.asleep, i32 1 seq_cst
+  br label %wait
+wake:
+  %stopping = load i32, ptr @pool.stopping
+  %stop = icmp ne i32 %stopping, 0
+  br i1 %stop, label %exit, label %look
+look:
+  %threads = load i64, ptr @pool.threads
+  %caller_cpu = load i32, ptr @pool.caller_cpu
+  %own_cpu = call i32 @sched_getcpu()
+  %same = icmp eq i32 %caller_cpu, %own_cpu
+  %cpu_count = load i64, ptr @pool.cpu_count
+  %room = icmp ule i64 %threads, %cpu_count
+  %crowded = and i1 %same, %room
+  br i1 %crowded, label %move, label %work
+move:
+  call void @pool_move_away(i64 %thread, i32 %caller_cpu)
+  br label %work
+work:
+  call void @pool_share(i64 %thread, i64 %threads)
+  %done = atomicrmw add ptr @pool.finished, i32 1 release
+  br label %wait
+exit:
+  ret ptr null
+}
+
+; Announces a region (or the end) to all workers, waking those that sleep.
+define internal void @pool_announce() nounwind {
+entry:
+  %generation = atomicrmw add ptr @pool.generation, i32 1 seq_cst
+  %asleep = load atomic i32, ptr @pool.asleep seq_cst, align 4
+  %any = icmp ne i32 %asleep, 0
+  br i1 %any, label %wake, label %done
+wake:
+  call void @pool_futex(i32 129, i32 2147483647)  ; FUTEX_WAKE, private: all
+  br label %done
+done:
+  ret void
+}
+
+; Starts %threads - 1 workers; returns how many threads there are (fewer where the system refuses).
+define i64 @pool_start(i64 %threads) nounwind {
+entry:
+  store i32 0, ptr @pool.stopping
+  store atomic i32 0, ptr @pool.generation seq_cst, align 4
+  br label %next
+next:
+  %number = phi i64 [ 1, %entry ], [ %following, %create ]
+  %more = icmp ult i64 %number, %threads
+  br i1 %more, label %create, label %done
+create:
+  %slot = getelementptr i64, ptr @pool.handles, i64 %number
+  %argument = inttoptr i64 %number to ptr
+  %error = call i32 @pthread_create(ptr %slot, ptr null, ptr @pool_worker, ptr %argument)
+  %following = add i64 %number, 1
+  %failed = icmp ne i32 %error, 0
+  br i1 %failed, label %done, label %next
+done:
+  store i64 %number, ptr @pool.threads
+  ret i64 %number
+}
+
+; Waits for a running region, ends the workers and joins them. Then the pool is serial, and may be started again.
+define void @pool_stop() nounwind {
+entry:
+  br label %acquire
+acquire:
+  %spins = phi i64 [ 0, %entry ], [ %next_spins, %occupied ]
+  %exchange = cmpxchg ptr @pool.busy, i32 0, i32 1 acquire monotonic
+  %mine = extractvalue { i32, i1 } %exchange, 1
+  br i1 %mine, label %end, label %occupied
+occupied:
+  call void @pool_pause(i64 %spins)
+  %next_spins = add i64 %spins, 1
+  br label %acquire
+end:
+  %threads = load i64, ptr @pool.threads
+  store i32 1, ptr @pool.stopping
+  call void @pool_announce()
+  br label %next
+next:
+  %number = phi i64 [ 1, %end ], [ %following, %join ]
+  %more = icmp ult i64 %number, %threads
+  br i1 %more, label %join, label %done
+join:
+  %slot = getelementptr i64, ptr @pool.handles, i64 %number
+  %handle = load i64, ptr %slot
+  %error = call i32 @pthread_join(i64 %handle, ptr null)
+  %following = add i64 %number, 1
+  br label %next
+done:
+  store i64 1, ptr @pool.threads
+  store atomic i32 0, ptr @pool.busy release, align 4
+  ret void
+}
+
+; In a forked child, which has no workers: the pool as it was before pool_start.
+define void @pool_forget() nounwind {
+  store i64 1, ptr @pool.threads
+  store i32 0, ptr @pool.asleep
+  store i32 0, ptr @pool.busy
+  ret void
+}
+
+; The CPUs that this process may use.
+define void @pool_set_cpus(ptr %cpus, i64 %count) nounwind {
+entry:
+  store i64 %count, ptr @pool.cpu_count
+  br label %next
+next:
+  %index = phi i64 [ 0, %entry ], [ %following, %copy ]
+  %more = icmp ult i64 %index, %count
+  br i1 %more, label %copy, label %done
+copy:
+  %from = getelementptr i32, ptr %cpus, i64 %index
+  %to = getelementptr i32, ptr @pool.cpus, i64 %index
+  %cpu = load i32, ptr %from
+  store i32 %cpu, ptr %to
+  %following = add i64 %index, 1
+  br label %next
+done:
+  ret void
+}
+
+; Runs %function(%context, begin, end, thread) over [0, %tasks) and returns when all tasks are done.
+define void @pool_run(ptr %function, ptr %context, i64 %tasks) nounwind {
+entry:
+  %threads = load i64, ptr @pool.threads
+  %alone = icmp ule i64 %threads, 1
+  %small = icmp ule i64 %tasks, 1
+  %serial_is_best = or i1 %alone, %small
+  br i1 %serial_is_best, label %serial, label %acquire
+acquire:
+  %exchange = cmpxchg ptr @pool.busy, i32 0, i32 1 acquire monotonic
+  %mine = extractvalue { i32, i1 } %exchange, 1
+  br i1 %mine, label %parallel, label %serial
+serial:
+  call void @pool_serial(ptr %function, ptr %context, i64 %tasks)
+  ret void
+parallel:
+  %now = load i64, ptr @pool.threads  ; a stop may have come between
+  store i32 0, ptr @pool.finished
+  store ptr %function, ptr @pool.function
+  store ptr %context, ptr @pool.context
+  store i64 %tasks, ptr @pool.tasks
+  %own_cpu = call i32 @sched_getcpu()
+  store i32 %own_cpu, ptr @pool.caller_cpu
+  call void @pool_announce()
+  call void @pool_share(i64 0, i64 %now)
+  %now32 = trunc i64 %now to i32
+  %workers = sub i32 %now32, 1
+  br label %wait
+wait:
+  %spins = phi i64 [ 0, %parallel ], [ %next_spins, %again ]
+  %finished = load atomic i32, ptr @pool.finished acquire, align 4
+  %all = icmp eq i32 %finished, %workers
+  br i1 %all, label %done, label %again
+again:
+  call void @pool_pause(i64 %spins)
+  %next_spins = add i64 %spins, 1
+  br label %wait
+done:
+  store atomic i32 0, ptr @pool.busy release, align 4
+  ret void
+}
+"""
