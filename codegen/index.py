@@ -322,11 +322,11 @@ def _recombined(factors: dict[Atom, int], constant: int) -> Index:
 
 
 def _quotient(index: Index, divisor: int) -> Quotient:
-    return _interned_atom(_quotients, Quotient, index, divisor)
+    return _interned_atom(_quotients, Quotient, index, divisor)  # type: ignore[no-any-return]
 
 
 def _remainder(index: Index, divisor: int) -> Remainder:
-    return _interned_atom(_remainders, Remainder, index, divisor)
+    return _interned_atom(_remainders, Remainder, index, divisor)  # type: ignore[no-any-return]
 
 
 def _interned_atom(table: dict[tuple[Index, int], Any], kind: type[Any], index: Index, divisor: int) -> Any:

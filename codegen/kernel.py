@@ -31,7 +31,7 @@ class Home(Enum):
 class Guard(NamedTuple):
     """The condition low <= index <= high."""
 
-    index: Index
+    index: Index  # type: ignore[assignment]  # shadows tuple.index, which nobody needs
     low: int
     high: int
 
@@ -56,7 +56,7 @@ class Constant(NamedTuple):
 class IndexValue(NamedTuple):
     """The number that an index expression is, as an integer of ``dtype`` (iota after views)."""
 
-    index: Index
+    index: Index  # type: ignore[assignment]  # shadows tuple.index, which nobody needs
     dtype: DType
 
 

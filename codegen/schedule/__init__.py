@@ -1,0 +1,59 @@
+"""Scheduling: which values become which kernels, and where every value lives. See ``codegen.kernel`` for the result.
+
+The phases, each in a file of its own:
+
+1. ``canonical``: calls are inlined, old versions of buffers are kept where they are still needed;
+2. ``axes``: dimensions are split into loops (the coarsest common refinement of all reshapes);
+3. ``builder``, ``access``: values that are not views become computations, views become index expressions;
+4. ``inline``: values that cost nothing to recompute disappear into their readers;
+5. ``contraction``: sums of products are recognised by the axes of their factors;
+6. ``assignments``: whoever reads an old version of a buffer runs before it is overwritten;
+7. ``group``: one group per computation;
+8. ``kernels``, ``coalesce``: groups become kernels, with axes joined again and a home for every value;
+9. ``order``: the kernels in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from codegen.kernel import Schedule
+from codegen.schedule.access import Binding
+from codegen.schedule.assignments import order_assignments
+from codegen.schedule.builder import Builder
+from codegen.schedule.canonical import canonical
+from codegen.schedule.contraction import classify
+from codegen.schedule.cost import Limits
+from codegen.schedule.group import Partition
+from codegen.schedule.inline import inline
+from codegen.schedule.order import ordered_steps
+from ir.graph import topological_order
+from ir.node import Node
+
+if TYPE_CHECKING:
+    from codegen.target import Target
+
+__all__ = ["Limits", "schedule"]
+
+
+def schedule(outputs: Sequence[Node], target: Target, limits: Limits | None = None) -> Schedule:
+    """The kernels that compute ``outputs``, in order.
+
+    ``Schedule.outputs`` holds, for each output in turn, the node whose storage has it: the output itself, or a copy of
+    a buffer that is an output unchanged. ``limits`` replaces what the target implies (for tests).
+    """
+    results = canonical(outputs)
+    return schedule_graph(results, {}, limits or Limits.of(target))
+
+
+def schedule_graph(outputs: Sequence[Node], bindings: Mapping[Node, Binding], limits: Limits) -> Schedule:
+    """The schedule of a canonical graph, whose parameters in ``bindings`` stand for slices of other values."""
+    builder = Builder(topological_order(outputs), outputs, bindings)
+    remaining = order_assignments(inline(builder.order, limits))
+    for computation in remaining:
+        computation.contraction = classify(computation)
+    partition = Partition(remaining, limits)
+    steps = ordered_steps(partition)
+    stored = tuple(computation.node for computation in remaining if partition.is_stored(computation))
+    return Schedule(steps, stored, tuple(outputs))

@@ -1,0 +1,123 @@
+"""What an assignment in place demands: old versions are read before they are overwritten, and never beside it."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import count
+
+from codegen.kernel import Read
+from codegen.schedule.computation import Access, Computation, Kind
+from ir.node import Node, make_node, tagged
+from ir.op import NoAttributes
+from ir.ops.marker import CONTIGUOUS
+
+_tags = count(-(1 << 40), -1)  # temporaries are unlike each other and unlike the nodes of the user's graph
+
+
+class Overwrites:
+    """Which computation overwrites which version of a buffer."""
+
+    def __init__(self, order: Sequence[Computation]) -> None:
+        self.by: dict[Node, Computation] = {
+            computation.node.operands[0]: computation for computation in order if is_assignment(computation)}
+        self._later: dict[Computation, frozenset[Computation]] = {}
+
+    def later(self, version: Node) -> frozenset[Computation]:
+        """Whatever depends on the version that replaces ``version``: it must not read ``version`` itself."""
+        start = self.by.get(version)
+        if start is None:
+            return frozenset()
+        if start not in self._later:
+            found: set[Computation] = set()
+            pending = [start]
+            while pending:
+                for reader in pending.pop().readers:
+                    if reader not in found:
+                        found.add(reader)
+                        pending.append(reader)
+            self._later[start] = frozenset(found)
+        return self._later[start]
+
+
+def is_assignment(computation: Computation) -> bool:
+    return computation.node.op.name == "assign"
+
+
+def order_assignments(order: Sequence[Computation]) -> list[Computation]:
+    """Adds the edges from the readers of every old version to its overwriter; returns all in an order that keeps them.
+
+    An assignment that reads its own old version elsewhere than at the element it writes (``x.assign(x.flip())``) is
+    computed into a temporary first.
+    """
+    overwrites = Overwrites(order)
+    if not overwrites.by:
+        return _sorted(order)
+    producers = {computation.node: computation for computation in order}
+    result: list[Computation] = []
+    for computation in order:
+        if is_assignment(computation) and not reads_at_own_element(computation, computation.node.operands[0]):
+            result.append(_into_temporary(computation, producers))
+        result.append(computation)
+    for computation in result:
+        for value in {access.value for access in computation.accesses}:
+            writer = overwrites.by.get(value)
+            if writer is not None and writer is not computation:
+                writer.after.append(computation)
+    for version, writer in overwrites.by.items():
+        if version in producers:
+            writer.after.append(producers[version])
+    return _sorted(result)
+
+
+def reads_at_own_element(computation: Computation, version: Node) -> bool:
+    """Whether an assignment reads the old version only at the element that it writes."""
+    return all(access.indices == computation.indices for access in computation.accesses if access.value is version)
+
+
+def _into_temporary(assignment: Computation, producers: Mapping[Node, Computation]) -> Computation:
+    """Moves the work of an assignment into a value of its own, which the assignment then copies."""
+    value = assignment.node.operands[1]
+    with tagged(next(_tags)):
+        node = make_node(CONTIGUOUS, (value,), NoAttributes())
+    indices = tuple([dimension.index for dimension in assignment.loops])
+    temporary = Computation(node, Kind.POINTWISE, assignment.axes, indices, assignment.expression, assignment.loops,
+                            required=True, operations=assignment.operations, accesses=assignment.accesses,
+                            readers=[assignment])
+    for value in {access.value for access in assignment.accesses} & producers.keys():
+        readers = producers[value].readers
+        readers[readers.index(assignment)] = temporary
+    assignment.expression = Read(node, indices)
+    assignment.accesses = [Access(node, indices, True)]
+    assignment.operations = 1
+    return temporary
+
+
+def _sorted(order: Sequence[Computation]) -> list[Computation]:
+    """The computations numbered in an order in which readers and ``after`` come later, else as before."""
+    place = {computation: i for i, computation in enumerate(order)}
+    successors: defaultdict[Computation, list[Computation]] = defaultdict(list)
+    missing = dict.fromkeys(order, 0)
+    for computation in order:
+        for later in computation.readers:
+            successors[computation].append(later)
+            missing[later] += 1
+        for earlier in computation.after:
+            successors[earlier].append(computation)
+            missing[computation] += 1
+    ready = [place[computation] for computation in order if not missing[computation]]
+    heapq.heapify(ready)
+    result: list[Computation] = []
+    while ready:
+        computation = order[heapq.heappop(ready)]
+        computation.number = len(result)
+        result.append(computation)
+        for later in successors[computation]:
+            missing[later] -= 1
+            if not missing[later]:
+                heapq.heappush(ready, place[later])
+    if len(result) != len(order):
+        stuck = next(computation for computation in order if missing[computation])
+        raise AssertionError(f"cyclic order between computations: {stuck!r} waits for itself")
+    return result

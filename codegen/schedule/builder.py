@@ -1,0 +1,332 @@
+"""From nodes to computations, consumers first: views become index expressions, everything else gets loops."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate, count
+
+from codegen.expression import dynamic_index, guarded
+from codegen.index import ZERO, Axis, Index
+from codegen.kernel import Apply, Constant, Expression, Guard, IndexValue
+from codegen.schedule.access import Binding, Site, as_index, element, is_view, locate, within, zero
+from codegen.schedule.axes import Refinement, extents
+from codegen.schedule.computation import Access, Computation, Kind, Loops
+from ir.node import Node, make_node, tagged
+from ir.op import GraphError
+from ir.ops.elementwise import ElementwiseOp
+from ir.ops.marker import CONTIGUOUS
+from ir.ops.reduce import identity
+from ir.symbolic import Dimension
+
+_SOURCES = frozenset({"buffer", "parameter", "constant", "iota", "project"})
+_tags_of_parts = count(-1, -1)  # parts of values are unlike each other and unlike the nodes of the user's graph
+
+
+class Builder:
+    """The computations of the values in ``order`` (operands first).
+
+    outputs: the values that must be in memory; a view among them is copied.
+    bindings: what the parameters of a loop body stand for.
+    """
+
+    def __init__(self, order: Sequence[Node], outputs: Iterable[Node], bindings: Mapping[Node, Binding]) -> None:
+        self.refinement = Refinement(order)
+        self.computations: dict[Node, Computation] = {}
+        self._bindings = bindings
+        self._outputs = frozenset(outputs)
+        self._uses = Counter(operand for node in order for operand in node.operands)
+        self._uses.update(self._outputs)
+        self._absorbed: set[Node] = set()
+        self._hints: dict[Node, list[Loops | None]] = {}
+        self._accesses: list[Access] = []
+        self._made: list[Computation] = []
+        for node in reversed(order):
+            self._make(node)
+
+    @property
+    def order(self) -> list[Computation]:
+        """The computations, producers first, numbered so."""
+        ordered = self._made[::-1]
+        for number, computation in enumerate(ordered):
+            computation.number = number
+        return ordered
+
+    # -------------------------------------------------------------------------------------------- which and how
+
+    def _make(self, node: Node) -> None:
+        if node in self._absorbed or 0 in self.refinement.extents(node):
+            return
+        name = node.op.name
+        if isinstance(node.op, ElementwiseOp) or name in ("cast", "bitcast"):
+            self._add(self._elementwise(node))
+        elif name in _MAKERS:
+            _MAKERS[name](self, node)
+        elif node in self._outputs:
+            if name not in _SOURCES and not is_view(node):
+                raise GraphError(f"{node!r} at {node.location} cannot be scheduled: no rule for the op {name!r}")
+            self._add(self._copy(node, node))
+
+    def _add(self, computation: Computation) -> None:
+        computation.accesses, self._accesses = self._accesses, []
+        computation.required = computation.required or computation.node in self._outputs
+        self.computations[computation.node] = computation
+        self._made.append(computation)
+
+    def operand(self, node: Node, indices: Sequence[Index]) -> Expression:
+        """The element of ``node`` at ``indices``; remembers the access and offers the reader's axes to what is read."""
+        return self._element(locate(node, indices, self._bindings))
+
+    def _element(self, site: Site) -> Expression:
+        if site.node.op.name not in ("constant", "iota"):
+            self._accesses.append(Access(site.node, site.indices, site.injective))
+            self._offer(site)
+        return element(site)
+
+    # -------------------------------------------------------------------------------------------------- loops
+
+    def loops(self, node: Node, dimension: int) -> Loops:
+        """New loops over one dimension of a value."""
+        factors = self.refinement.factors(node, dimension)
+        limits = self._limits(node, dimension, factors)
+        axes = tuple([Axis(factor, limit=limit) for factor, limit in zip(factors, limits)])
+        index, inside = ZERO, 1
+        for axis in reversed(axes):
+            index, inside = index + Index.of(axis) * inside, inside * axis.extent
+        return Loops(axes, index)
+
+    def _limits(self, node: Node, dimension: int, factors: tuple[int, ...]) -> list[Index | None]:
+        """The run-time extents of the loops over one dimension: only the outermost can have one."""
+        size = node.shape[dimension]
+        limits: list[Index | None] = [None] * len(factors)
+        if isinstance(size, Dimension) and factors:
+            inside = self.refinement.extents(node)[dimension] // factors[0]
+            limits[0] = as_index(size) // inside
+        return limits
+
+    def domain(self, node: Node) -> list[Loops]:
+        """Loops over every dimension of a value: those a reader offered, and new ones."""
+        offered = self._hints.pop(node, None)
+        if offered is None:
+            return [self.loops(node, i) for i in range(len(node.shape))]
+        return [known or self.loops(node, i) for i, known in enumerate(offered)]
+
+    def _offer(self, site: Site) -> None:
+        """Offers the axes at ``site`` to the value there, dimension by dimension, unless someone did before."""
+        node = site.node
+        if node in self._hints or node.op.name in _SOURCES or node in self.computations:
+            return
+        taken: set[Axis] = set()
+        offered: list[Loops | None] = []
+        for dimension, index in enumerate(site.indices):
+            axes = self._bare_digits(node, dimension, index)
+            if axes is None or not taken.isdisjoint(axes):
+                offered.append(None)
+            else:
+                taken.update(axes)
+                offered.append(Loops(axes, index))
+        self._hints[node] = offered
+
+    def _bare_digits(self, node: Node, dimension: int, index: Index) -> tuple[Axis, ...] | None:
+        """The axes that ``index`` is the row-major number of, if they are exactly the loops of the dimension."""
+        factors = self.refinement.factors(node, dimension)
+        if len(index.terms) != len(factors) or index.constant:
+            return None
+        axes: list[Axis] = []
+        inside = 1
+        for factor, limit in zip(reversed(factors), reversed(self._limits(node, dimension, factors))):
+            axis = next((atom for atom, coefficient in index.terms
+                         if coefficient == inside and isinstance(atom, Axis)), None)
+            if axis is None or axis.extent != factor or axis.limit != limit:
+                return None
+            axes.append(axis)
+            inside *= factor
+        return tuple(reversed(axes))
+
+    # --------------------------------------------------------------------------------------------- pointwise ops
+
+    def _pointwise(self, node: Node, loops: list[Loops], expression: Expression) -> Computation:
+        return Computation(node, Kind.POINTWISE, tuple(axis for dimension in loops for axis in dimension.axes),
+                           tuple(dimension.index for dimension in loops), expression, tuple(loops))
+
+    def _elementwise(self, node: Node) -> Computation:
+        loops = self.domain(node)
+        indices = [dimension.index for dimension in loops]
+        operands = tuple([self.operand(operand, indices) for operand in node.operands])
+        return self._pointwise(node, loops, Apply(node.op.name, operands, node.dtype))
+
+    def _copy(self, node: Node, source: Node) -> Computation:
+        """``node`` as a value of its own with the elements of ``source``, which has the same shape."""
+        loops = self.domain(node)
+        computation = self._pointwise(node, loops, self.operand(source, [dimension.index for dimension in loops]))
+        computation.required = True
+        return computation
+
+    def _contiguous(self, node: Node) -> None:
+        self._add(self._copy(node, node.operands[0]))
+
+    def _gather(self, node: Node) -> None:
+        table, index = node.operands
+        batch, rank = node.attributes.batch, len(index.shape)
+        loops = self.domain(node)
+        indices = [dimension.index for dimension in loops]
+        position = self._loaded_index(self.operand(index, indices[:rank]), extents(table)[batch])
+        inside = self.operand(table, [*indices[:batch], position, *indices[rank:]])
+        if self._accesses:
+            self._accesses[-1] = self._accesses[-1]._replace(injective=False)
+        guards = within(position, table.shape[batch])
+        expression = zero(node) if 0 in extents(table) else guarded(guards, inside, zero(node))
+        self._add(self._pointwise(node, loops, expression))
+
+    def _concat(self, node: Node) -> None:
+        """The operands side by side: a balanced tree of guards chooses the one that an index falls into."""
+        axis = node.attributes.axis
+        loops = self.domain(node)
+        indices = [dimension.index for dimension in loops]
+        starts = list(accumulate((as_index(operand.shape[axis]) for operand in node.operands), initial=ZERO))
+        branches: list[tuple[int, Expression]] = []
+        for number, operand in enumerate(node.operands):
+            inside = [*indices[:axis], indices[axis] - starts[number], *indices[axis + 1:]]
+            branches.append((number, self.operand(operand, inside)))
+        while len(branches) > 1:
+            pairs = [(left, right[1], _before(indices[axis], starts[right[0]]))
+                     for left, right in zip(branches[::2], branches[1::2])]
+            joined = [(left[0], guarded((guard,), left[1], right)) for left, right, guard in pairs]
+            branches = joined + branches[len(joined) * 2:]
+        self._add(self._pointwise(node, loops, branches[0][1]))
+
+    def _loaded_index(self, expression: Expression, extent: int) -> Index:
+        """The value of an integer expression as an index; one that loads nothing needs no dynamic atom."""
+        if isinstance(expression, IndexValue):
+            return expression.index
+        if isinstance(expression, Constant):
+            return Index.of(int(expression.value))
+        return dynamic_index(expression, extent)
+
+    # ------------------------------------------------------------------------------------------------ reductions
+
+    def _reduction(self, node: Node) -> None:
+        source, monoid = node.operands[0], node.attributes.monoid
+        kept = iter(self.domain(node))
+        reduced_dimensions = frozenset(node.attributes.axes)
+        loops = [self.loops(source, i) if i in reduced_dimensions else next(kept) for i in range(len(source.shape))]
+        outer = [dimension for i, dimension in enumerate(loops) if i not in reduced_dimensions]
+        if 0 in extents(source):
+            self._add(self._pointwise(node, outer, Constant(identity(monoid, node.dtype), node.dtype)))
+            return
+        inner = [loops[i] for i in sorted(reduced_dimensions)]
+        position = self._position(source, node.attributes.axes, inner) if monoid in ("argmax", "argmin") else None
+        site = self._merged_sums(node, locate(source, [d.index for d in loops], self._bindings), inner)
+        expression = self._element(site)
+        reduced = frozenset(axis for dimension in inner for axis in dimension.axes)
+        if not reduced:
+            self._add(self._pointwise(node, outer, expression if position is None else Constant(0, node.dtype)))
+            return
+        axes = tuple(axis for dimension in loops for axis in dimension.axes)
+        extra = tuple(axis for dimension in inner for axis in dimension.axes if axis not in axes)
+        self._add(Computation(
+            node, Kind.REDUCTION, axes + extra, tuple(dimension.index for dimension in outer), expression,
+            tuple(outer), reduced=reduced, monoid=monoid, position=position))
+
+    def _position(self, source: Node, axes: Sequence[int], inner: list[Loops]) -> Index:
+        """The row-major number of a point among the reduced ones."""
+        position, inside = ZERO, 1
+        for axis, dimension in zip(sorted(axes, reverse=True), reversed(inner)):
+            position = position + dimension.index * inside
+            inside *= extents(source)[axis]
+            if isinstance(source.shape[axis], Dimension) and axis != min(axes):
+                raise GraphError(f"argmax or argmin at {source.location} counts over the symbolic dimension "
+                                 f"{source.shape[axis]} inside another; reduce over one axis at a time")
+        return position
+
+    def _merged_sums(self, node: Node, site: Site, inner: list[Loops]) -> Site:
+        """The sum of (a view of) a sum is one sum where the view only renames elements; ``inner`` gets its loops."""
+        top = node.operands[0]
+        while self._is_mergeable(node, top, site):
+            below = site.node
+            self._absorbed.add(below)
+            self._hints.pop(below, None)
+            kept = iter(site.indices)
+            indices: list[Index] = []
+            for i in range(len(below.operands[0].shape)):
+                if i in below.attributes.axes:
+                    inner.append(self.loops(below.operands[0], i))
+                    indices.append(inner[-1].index)
+                else:
+                    indices.append(next(kept))
+            top = below.operands[0]
+            deeper = locate(top, indices, self._bindings)
+            site = deeper._replace(guards=site.guards + deeper.guards)
+        return site
+
+    def _is_mergeable(self, node: Node, top: Node, site: Site) -> bool:
+        below = site.node
+        if below.op.name != "reduce" or node.attributes.monoid != "sum" or below.attributes.monoid != "sum":
+            return False
+        if below.dtype is not node.dtype or not site.injective or not site.zero_filled or 0 in extents(below.operands[0]):
+            return False
+        while self._uses[top] == 1 and top not in self._outputs:
+            if top is below:
+                return True
+            top = top.operands[0]
+        return False
+
+    # ------------------------------------------------------------------------------- writes into other storage
+
+    def part(self, owner: Node, source: Node, prefix: tuple[Index, ...] = ()) -> Computation:
+        """A computation that copies ``source`` into the storage of ``owner``, at ``prefix`` before its own indices."""
+        with tagged(next(_tags_of_parts)):
+            node = make_node(CONTIGUOUS, (source,), CONTIGUOUS.Attributes())
+        loops = self.domain(source)
+        computation = self._pointwise(node, loops, self.operand(source, [dimension.index for dimension in loops]))
+        computation.owner, computation.required = owner, True
+        computation.indices = (*prefix, *computation.indices)
+        computation.whole = not prefix
+        return computation
+
+    def _assign(self, node: Node) -> None:
+        target, value = node.operands
+        region = node.attributes.region
+        loops = self.domain(node) if region is None else [self.loops(value, i) for i in range(len(value.shape))]
+        computation = self._pointwise(node, loops, self.operand(value, [dimension.index for dimension in loops]))
+        while target.op.name == "assign":
+            target = target.operands[0]
+        computation.owner, computation.required = target, True
+        if region is not None:
+            computation.whole = False
+            computation.indices = tuple(
+                dimension.index * step + as_index(start) for dimension, (start, _, step) in zip(loops, region))
+        self._add(computation)
+
+    def _scatter(self, node: Node) -> None:
+        initial, index, updates = node.operands
+        batch, rank = node.attributes.batch, len(index.shape)
+        if 0 in extents(updates):
+            self._add(self._copy(node, initial))
+            return
+        loops = [self.loops(updates, i) for i in range(len(updates.shape))]
+        indices = [dimension.index for dimension in loops]
+        position = self._loaded_index(self.operand(index, indices[:rank]), extents(node)[batch])
+        expression = self.operand(updates, indices)
+        axes = tuple(axis for dimension in loops for axis in dimension.axes)
+        scatter = Computation(node, Kind.SCATTER, axes, (*indices[:batch], position, *indices[rank:]), expression,
+                              tuple(loops), whole=False, guards=within(position, node.shape[batch]),
+                              mode=node.attributes.mode, required=True)
+        self._add(scatter)
+        start = self.part(node, initial)
+        scatter.after.append(start)
+        self._add(start)
+
+
+
+
+def _before(index: Index, bound: Index) -> Guard:
+    """index < bound."""
+    difference = index - bound
+    return Guard(difference, difference.bounds[0], -1)
+
+
+_MAKERS: dict[str, Callable[[Builder, Node], None]] = {
+    "reduce": Builder._reduction, "gather": Builder._gather, "scatter": Builder._scatter,
+    "assign": Builder._assign, "contiguous": Builder._contiguous, "concat": Builder._concat,
+}
