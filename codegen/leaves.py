@@ -1,0 +1,289 @@
+"""The leaves of a nest: statements computed, reduced, scanned, scattered and stored at one point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from codegen.accumulators import Accumulators, Key
+from codegen.evaluate import Conditions, Evaluator, Point
+from codegen.index import Axis, Index
+from codegen.kernel import Apply, Expression, Guard, Guarded, Home, Read, ScanStatement, Statement
+from codegen.loop_builder import LoopBuilder
+from codegen.loops import Atom, Buffer, If, ScatterStore
+from codegen.monoids import (
+    State,
+    accumulator_dtype,
+    add_product,
+    combine,
+    combine_lanes,
+    combine_tree,
+    identity,
+    select,
+)
+from codegen.nest import Compute, Nest
+from codegen.placement import Placement, memory_index
+from codegen.steps import ScheduleError
+from ir.dtype import DType, dtypes
+from ir.node import Node
+
+
+class LeafWriter:
+    """Writes leaves where the walk stands.
+
+    axes: the bound loop axes, as indices; variables: the loop variables; vector: (axis, lanes, mask) inside a vector
+    loop; separate: the unrolled reduced axes whose iterations have accumulators of their own.
+    """
+
+    def __init__(self, nest: Nest, builder: LoopBuilder, placement: Placement, buffers: Mapping[Node, Buffer]) -> None:
+        self.nest, self.builder, self.placement, self.buffers = nest, builder, placement, buffers
+        self.accumulators = Accumulators(builder)
+        self.axes: dict[Axis, Index] = {}
+        self.variables: dict[Axis, Atom] = {}
+        self.vector: tuple[Axis, int, Atom | None] | None = None
+        self.separate: list[Axis] = []
+        self.scattered = {c.statement.value for c, _ in nest.leaves()
+                          if isinstance(c.statement, Statement) and c.statement.scatter}
+
+    # ---------------------------------------------------------------------------------- places (for Evaluator)
+
+    def register(self, read: Read, indices: tuple[Index, ...]) -> Atom | None:
+        return self.builder.register((read.value, indices))
+
+    def address(self, read: Read, indices: tuple[Index, ...]) -> tuple[Buffer, Index]:
+        return self._place(read.value, indices)
+
+    def _place(self, value: Node, indices: tuple[Index, ...]) -> tuple[Buffer, Index]:
+        scratch = self.placement.scratches.get(value)
+        if scratch is not None and scratch.buffer is not None:
+            return scratch.buffer, scratch.index(indices).substitute(self.axes)
+        if value not in self.buffers:
+            raise ScheduleError(f"{value} is read before it is computed, or at another point, and is not in memory")
+        return self.buffers[value], memory_index(value, indices)
+
+    # ------------------------------------------------------------------------------------------------- points
+
+    def point(self) -> Point:
+        axes = self.nest.resolve(self.axes)
+        return Point(axes, *self.vector) if self.vector else Point(axes)
+
+    def evaluator(self, point: Point) -> Evaluator:
+        return Evaluator(self.builder, self, self.variables, point)
+
+    def index(self, index: Index) -> Atom:
+        """An index in any axes that are bound, as a scalar."""
+        evaluator = self.evaluator(Point(self.nest.resolve(self.axes)))
+        return evaluator.index(evaluator.resolve(index))
+
+    # ------------------------------------------------------------------------------------------------- leaves
+
+    def write(self, compute: Compute) -> None:
+        """Computes one statement at the current point."""
+        statement, point = compute.statement, self.point()
+        if isinstance(statement, ScanStatement):
+            self._scan(compute.number, statement, point)
+        elif statement.scatter:
+            self._scatter(statement, point)
+        elif statement.reduced:
+            self._accumulate(compute, statement, point)
+        else:
+            evaluator = self.evaluator(point)
+            self._define(compute, statement, evaluator.expression(statement.expression),
+                         self._resolved(statement.indices, evaluator), point)
+
+    def _resolved(self, indices: tuple[Index, ...], evaluator: Evaluator) -> tuple[Index, ...]:
+        return tuple([evaluator.resolve(index) for index in indices])
+
+    def _define(self, compute: Compute, statement: Statement, value: Atom, indices: tuple[Index, ...],
+                point: Point) -> None:
+        """The statement's value at ``indices`` is known: keep it where its readers look."""
+        reduction = self.placement.reductions.get(compute.number)
+        if statement.value not in self.scattered and not (reduction and reduction.stored):
+            self.builder.scope.registers[statement.value, indices] = value
+        if statement.value in self.placement.scratches or statement.home is Home.MEMORY:
+            conditions = self.evaluator(point).conditions(statement.guards)
+            if conditions is not None:
+                if statement.value in self.placement.scratches:
+                    self.store(*self._place(statement.value, indices), value, point, conditions)
+                if statement.home is Home.MEMORY:
+                    index = memory_index(statement.value, indices)
+                    self.store(self.buffers[statement.value], index, value, point, conditions)
+
+    def store(self, buffer: Buffer, index: Index, value: Atom, point: Point, conditions: Conditions = ()) -> None:
+        """Writes to the element at a resolved index, or to one for every lane, where the conditions hold."""
+        evaluator = self.evaluator(point)
+        value = self.builder.convert(value, buffer.dtype)
+        stride = evaluator.lane_stride(index)
+        if stride == 0:
+            if value.type.lanes > 1:
+                raise ScheduleError(f"{buffer.name}: all lanes would write one element")
+            self._store_scalar(buffer, evaluator.index(index), value, conditions)
+            return
+        masks = conditions if point.mask is None else (*conditions, point.mask)
+        test = self.builder.conjunction(masks)
+        mask = None if test is None else self.builder.splat(test, point.lanes)
+        vector = self.builder.splat(value, point.lanes)
+        if stride == 1:
+            self.builder.store(buffer, evaluator.index(evaluator.first_lane(index)), vector, mask)
+        else:
+            indices = self.builder.splat(evaluator.index(index), point.lanes)
+            self.builder.append(ScatterStore(buffer, indices, vector, mask))
+
+    def _store_scalar(self, buffer: Buffer, address: Atom, value: Atom, conditions: Conditions) -> None:
+        test = self.builder.conjunction(conditions)
+        if test is None:
+            self.builder.store(buffer, address, value)
+            return
+        with self.builder.body() as scope:
+            self.builder.store(buffer, address, value)
+        self.builder.append(If(test, scope.statements, []))
+
+    # --------------------------------------------------------------------------------------------- reductions
+
+    def _accumulate(self, compute: Compute, statement: Statement, point: Point) -> None:
+        reduction = self.placement.reductions[compute.number]
+        evaluator = self.evaluator(point)
+        if reduction.inner_home is None:
+            self.accumulators.begin(compute.number)
+        key = Key(compute.number, self._resolved(statement.indices, evaluator),
+                  tuple([self.axes[axis] for axis in self.separate]))
+        state = self.accumulators.get(key, point, lambda: self._start(compute, statement, key, point))
+        joined = self._joined(statement, state, evaluator)
+        if point.mask is not None and self._reduces_lanes(compute, point):
+            joined = select(self.builder, point.mask, joined, state)
+        self.accumulators.set(key, joined)
+        if reduction.inner_home is None:
+            self.finish(compute)
+
+    def _start(self, compute: Compute, statement: Statement, key: Key, point: Point) -> State:
+        """The state before the first value: what storage holds, or the identity."""
+        assert statement.monoid is not None
+        if self._continues(compute, key, point):
+            return (self.builder.splat(self._stored(statement, key.indices, point), point.lanes),)
+        dtype = accumulator_dtype(statement.monoid, _reduced_dtype(statement))
+        return identity(statement.monoid, dtype, point.lanes)
+
+    def _continues(self, compute: Compute, key: Key, point: Point) -> bool:
+        """True where the state begins with what storage holds: lanes and separate accumulators must not repeat it."""
+        stored = self.placement.reductions[compute.number].stored
+        return stored and not key.separate and not self._reduces_lanes(compute, point)
+
+    def _stored(self, statement: Statement, indices: tuple[Index, ...], point: Point) -> Atom:
+        buffer, index = self._place(statement.value, indices)
+        value = self.evaluator(point).load(buffer, index, buffer.dtype)
+        assert statement.monoid is not None
+        return self.builder.convert(value, accumulator_dtype(statement.monoid, _reduced_dtype(statement)))
+
+    def _reduces_lanes(self, compute: Compute, point: Point) -> bool:
+        return point.vector is not None and self.nest.reduces(compute, point.vector)
+
+    def _joined(self, statement: Statement, state: State, evaluator: Evaluator) -> State:
+        """The state after the value at this point."""
+        assert statement.monoid is not None
+        dtype = state[0].type.dtype
+        factors = _factors(statement, dtype)
+        if factors is not None:
+            left, right = (self.builder.convert(evaluator.expression(factor), dtype) for factor in factors)
+            return add_product(self.builder, state, left, right)
+        value = self.builder.convert(evaluator.expression(statement.expression), dtype)
+        if len(state) == 1:
+            return combine(self.builder, statement.monoid, state, (self.builder.splat(value, state[0].type.lanes),))
+        assert statement.position is not None
+        position = evaluator.index(evaluator.resolve(statement.position), dtypes.int32)
+        return combine(self.builder, statement.monoid, state, (value, position))
+
+    def finish(self, compute: Compute) -> None:
+        """The reduction is complete here: combine what was accumulated separately, and define the results."""
+        statement = compute.statement
+        states = self.accumulators.finish(compute.number)
+        if isinstance(statement, ScanStatement):
+            self._finish_scan(statement, states)
+            return
+        assert statement.monoid is not None
+        groups: dict[tuple[Index, ...], list[Key]] = {}
+        for key in states:
+            groups.setdefault(key.indices, []).append(key)
+        for indices, keys in groups.items():
+            point = self.accumulators.points[keys[0]]
+            total = combine_tree(self.builder, statement.monoid, [states[key] for key in keys])
+            if self._reduces_lanes(compute, point):
+                total = combine_lanes(self.builder, statement.monoid, total)
+                point = Point(point.axes)
+            if self.placement.reductions[compute.number].stored and not self._continues(compute, keys[0], point):
+                total = combine(self.builder, statement.monoid, (self._stored(statement, indices, point),), total)
+            for key in keys:
+                del self.accumulators.points[key]
+            self._define(compute, statement, self.builder.convert(total[-1], statement.value.dtype), indices, point)
+
+    # -------------------------------------------------------------------------------------- scan and scatter
+
+    def _scan(self, number: int, statement: ScanStatement, point: Point) -> None:
+        """One step of a recurrence."""
+        evaluator = self.evaluator(point)
+        where = tuple([evaluator.resolve(Index.of(axis)) for axis in statement.axes])
+        keys = [Key(number, where, (Index((), carry),)) for carry in range(len(statement.carries))]
+        for key, (name, start, _) in zip(keys, statement.carries):
+            def initial(start: Expression = start) -> State:
+                return (self.builder.splat(evaluator.expression(start), point.lanes),)
+            self.builder.scope.registers[name, ()] = self.accumulators.get(key, point, initial)[0]
+        results = [evaluator.expression(step) for _, _, step in statement.carries]
+        for value, expression, indices in statement.outputs:
+            place = self.buffers[value], memory_index(value, self._resolved(indices, evaluator))
+            self.store(*place, evaluator.expression(expression), point)
+        for key, result in zip(keys, results):
+            self.accumulators.set(key, (self.builder.splat(result, point.lanes),))
+
+    def _finish_scan(self, statement: ScanStatement, states: dict[Key, State]) -> None:
+        for key, state in states.items():
+            point = self.accumulators.points.pop(key)
+            for value, carry, indices in statement.finals:
+                if key.separate == (Index((), carry),):
+                    place = self.buffers[value], memory_index(value, self._resolved(indices, self.evaluator(point)))
+                    self.store(*place, state[0], point)
+
+    def _scatter(self, statement: Statement, point: Point) -> None:
+        """One update (or one for every lane, along an axis on which the target does not depend dynamically)."""
+        evaluator = self.evaluator(point)
+        inside = [Guard(Index.of(atom), 0, atom.extent - 1) for index in statement.indices for atom in index.dynamics]
+        conditions = evaluator.conditions((*statement.guards, *inside))
+        if conditions is None:
+            return
+        buffer = self.buffers[statement.value]
+        index = memory_index(statement.value, self._resolved(statement.indices, evaluator))
+        if evaluator.lane_stride(index) is None:
+            raise ScheduleError("lanes of a scatter could collide: vectorise an axis that the index does not depend on")
+        if not all(condition.type.lanes == 1 for condition in conditions):
+            raise ScheduleError("updates of a scatter are dropped whole, not by lanes")
+        with self.builder.body() as scope:
+            value = evaluator.expression(statement.expression)
+            if statement.scatter != "set":
+                monoid = "sum" if statement.scatter == "add" else statement.scatter
+                assert monoid is not None
+                old = evaluator.load(buffer, index, statement.value.dtype)
+                value = combine(self.builder, monoid, (old,), (value,))[0]
+            self.store(buffer, index, value, point)
+        test = self.builder.conjunction(conditions)
+        if test is None:
+            self.builder.scope.statements.extend(scope.statements)
+        else:
+            self.builder.append(If(test, scope.statements, []))
+
+
+def _factors(statement: Statement, dtype: DType) -> tuple[Expression, Expression] | None:
+    """The two factors of a sum of floating-point products, so that each is added with one rounding."""
+    root = statement.expression
+    if statement.contraction is not None and dtype.is_float:
+        return statement.contraction.left, statement.contraction.right
+    if statement.monoid == "sum" and isinstance(root, Apply) and root.code == "mul" and dtype.is_float:
+        left, right = root.operands
+        return left, right
+    return None
+
+
+def _reduced_dtype(statement: Statement) -> DType:
+    """The type that values are accumulated in, before widening: that of the result, but of the operand for argmax."""
+    if statement.monoid not in ("argmax", "argmin"):
+        return statement.value.dtype
+    expression = statement.expression
+    while isinstance(expression, Guarded):
+        expression = expression.inside
+    return expression.value.dtype if isinstance(expression, Read) else expression.dtype

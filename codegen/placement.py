@@ -1,0 +1,186 @@
+"""Where the values that a kernel computes are found again: a register, scratch, or their buffer in memory.
+
+A value stays in a register where everything that reads it does so at the point where it was computed, and the loops
+between the two are written out. Otherwise, if it has no buffer in memory, it gets scratch, indexed by the part of its
+indices that varies below the loops that producer and readers share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+
+from codegen.index import Axis, Index
+from codegen.kernel import Home, ScanStatement, Statement
+from codegen.loops import Buffer, Space
+from codegen.nest import Compute, Kind, Loop, Nest, Path, reads_of
+from codegen.steps import ScheduleError
+from ir.dtype import DType
+from ir.node import Node
+from ir.symbolic import upper_bound
+
+
+def memory_extents(value: Node) -> tuple[int, ...]:
+    """The dimensions that the layout of a value in memory is made for."""
+    return tuple([upper_bound(dimension) for dimension in value.shape])
+
+
+def memory_index(value: Node, indices: tuple[Index, ...]) -> Index:
+    """The element of a row-major buffer."""
+    total, stride = Index(), 1
+    for index, extent in zip(reversed(indices), reversed(memory_extents(value))):
+        total, stride = total + index * stride, stride * extent
+    return total
+
+
+@dataclass
+class Scratch:
+    """A place for one value below the loops of ``path``: dimension d of the value is stored at its index minus ``base``."""
+
+    value: Node
+    dtype: DType
+    path: Path
+    base: tuple[Index, ...]
+    extents: tuple[int, ...]
+    order: tuple[int, ...]  # of the dimensions, outermost first
+    buffer: Buffer | None = field(default=None)
+
+    @property
+    def size(self) -> int:
+        return prod(self.extents)
+
+    def index(self, indices: tuple[Index, ...]) -> Index:
+        """The element that holds the value at resolved ``indices``."""
+        total, stride = Index(), 1
+        for dimension in reversed(self.order):
+            total = total + (indices[dimension] - self.base[dimension]) * stride
+            stride *= self.extents[dimension]
+        return total
+
+    def allocate(self, name: str) -> Buffer:
+        self.buffer = Buffer(name, self.dtype, max(1, self.size), Space.SCRATCH)
+        return self.buffer
+
+
+@dataclass
+class Reduction:
+    """How a reduction is carried out on its path.
+
+    home: the outermost loop along a reduced axis. inner_home: below it, the loop from which on the state is carried in
+    registers (None: not even one); where that is not ``home``, the state lives in storage in between (``stored``).
+    """
+
+    compute: Compute
+    path: Path
+    home: Loop
+    inner_home: Loop | None
+    stored: bool
+
+
+@dataclass
+class Placement:
+    """All decisions for one nest."""
+
+    scratches: dict[Node, Scratch]
+    reductions: dict[int, Reduction]
+
+
+def place_values(nest: Nest) -> Placement:
+    """Decides where every value of the nest lives."""
+    leaves = list(nest.leaves())
+    points = {compute.number: nest.point(path) for compute, path in leaves}
+    reductions = {compute.number: found for compute, path in leaves
+                  if (found := _reduction(nest, compute, path)) is not None}
+    producers: dict[object, tuple[Compute, Path]] = {
+        compute.statement.value: (compute, path) for compute, path in leaves
+        if isinstance(compute.statement, Statement) and not compute.statement.scatter}
+    shared: dict[object, Path] = {}
+    for compute, path in leaves:
+        statement = compute.statement
+        reduction = reductions.get(compute.number)
+        if reduction is not None and reduction.stored and isinstance(statement, Statement):
+            _share(shared, statement.value, path[:path.index(reduction.home)])
+        for read in reads_of(statement):
+            if read.value in producers and read.value is not getattr(statement, "value", None):
+                producer, source = producers[read.value]
+                common = _common(source, path)
+                written = _resolved(producer.statement, points[producer.number])
+                wanted = tuple([index.substitute(points[compute.number]) for index in read.indices])
+                if written != wanted or not _in_registers(nest, producer, written, source, path, common):
+                    _share(shared, read.value, common)
+    scratches = {value: _scratch(nest, producers[value], path, points) for value, path in shared.items()
+                 if _home(producers[value][0]) is not Home.MEMORY}
+    return Placement(scratches, reductions)  # type: ignore[arg-type]  # keys are nodes
+
+
+def _home(compute: Compute) -> Home:
+    assert isinstance(compute.statement, Statement)
+    return compute.statement.home
+
+
+def _reduction(nest: Nest, compute: Compute, path: Path) -> Reduction | None:
+    statement = compute.statement
+    if isinstance(statement, Statement) and not statement.reduced:
+        return None
+    along = [nest.reduces(compute, loop.axis) for loop in path]
+    if True not in along:
+        return None
+    home = along.index(True)
+    breaks = [number for number, loop in enumerate(path)
+              if number > home and not along[number] and not loop.kind.instanced]
+    if not breaks:
+        return Reduction(compute, path, path[home], path[home], False)
+    if isinstance(statement, ScanStatement):
+        raise ScheduleError("a scan carries its values in registers: only unrolled or vector loops may be inside it")
+    if statement.monoid is not None and statement.monoid.startswith("arg"):
+        raise ScheduleError(f"{statement.monoid} keeps its state in registers: a serial loop may not be inside it")
+    inner = next((loop for number, loop in enumerate(path) if number > breaks[-1] and along[number]), None)
+    return Reduction(compute, path, path[home], inner, True)
+
+
+def _resolved(statement: Statement | ScanStatement, point: Mapping[Axis, Index]) -> tuple[Index, ...]:
+    assert isinstance(statement, Statement)
+    return tuple([index.substitute(point) for index in statement.indices])
+
+
+def _common(first: Path, second: Path) -> Path:
+    length = 0
+    while length < min(len(first), len(second)) and first[length] is second[length]:
+        length += 1
+    return first[:length]
+
+
+def _share(shared: dict[object, Path], value: object, path: Path) -> None:
+    known = shared.get(value)
+    shared[value] = path if known is None else _common(known, path)
+
+
+def _in_registers(nest: Nest, producer: Compute, written: tuple[Index, ...], source: Path, reader: Path,
+                  common: Path) -> bool:
+    """True where all iterations on which the value depends exist at once in both places."""
+    inside = {loop.axis for loop in common}
+    axes = {axis for index in written for axis in index.axes} - inside
+    reduction_loops = [loop for loop in source[len(common):] if nest.reduces(producer, loop.axis)]
+    kinds = {loop.axis: loop.kind for loop in source[len(common):] if loop not in reduction_loops}
+    reader_kinds = {loop.axis: loop.kind for loop in reader[len(common):]}
+    return all(kinds.get(axis, Kind.SERIAL).instanced and kinds.get(axis) is reader_kinds.get(axis) for axis in axes)
+
+
+def _scratch(nest: Nest, producer: tuple[Compute, Path], path: Path,
+             points: Mapping[int, Mapping[Axis, Index]]) -> Scratch:
+    compute, source = producer
+    statement = compute.statement
+    assert isinstance(statement, Statement)
+    outer = {loop.axis for loop in path}
+    vector = next((loop.axis for loop in source if loop.kind is Kind.VECTOR), None)
+    bases, extents, order = [], [], []
+    for dimension, index in enumerate(_resolved(statement, points[compute.number])):
+        fixed = Index(tuple([(a, f) for a, f in index.terms if Index(((a, 1),)).axes <= outer]))
+        inner = index - fixed
+        low, high = inner.bounds
+        bases.append(fixed + low)
+        extents.append(high - low + 1)
+        order.append((vector is not None and vector in inner.axes, dimension))
+    return Scratch(statement.value, statement.value.dtype, path, tuple(bases), tuple(extents),
+                   tuple([dimension for _, dimension in sorted(order)]))

@@ -1,0 +1,183 @@
+"""Elementwise kernels and reductions: which axis becomes lanes, and what is a task.
+
+There are two ways to vectorise a kernel of outer loops and sweeps inside them. *Rows*: every sweep has lanes along one of
+its own inner axes, reductions along it combine their lanes at the end (softmax and layernorm over the last axis).
+*Columns*: one outer axis becomes the lanes of all sweeps, sums along other axes stay in registers (column sums, batch
+norm over NCHW's channels, elementwise kernels). Strides of the accesses decide.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from codegen.index import Axis
+from codegen.kernel import Kernel, Statement
+from codegen.nest import Compute, Path
+from codegen.strategies.plan import Plan, access_cost, accesses, element_bytes, stride
+from codegen.target import Target
+
+_REDUCTION_VECTORS = 4  # independent accumulators of a reduction along the lanes
+_COLUMN_VECTORS = 4
+
+
+def plan_sweeps(kernel: Kernel, target: Target) -> Plan:
+    """The plan of a kernel that consists of pointwise statements and reductions."""
+    plan = Plan(kernel, target)
+    lanes = target.lanes(element_bytes([s for s in kernel.statements if isinstance(s, Statement)]))
+    rows = sum(_row_cost(plan, computes, path, lanes) for computes, path in plan.sweeps())
+    columns = [(_column_cost(plan, axis, lanes), -number, axis) for number, axis in enumerate(kernel.axes)
+               if axis.limit is None]
+    best = min(columns, default=None, key=lambda choice: choice[:2])
+    if best is not None and best[0] <= rows:
+        _plan_columns(plan, best[2], lanes)
+    else:
+        _plan_rows(plan, lanes)
+    return plan
+
+
+# --------------------------------------------------------------------------------------------------------- costs
+
+
+def _iterations(plan: Plan, compute: Compute) -> int:
+    assert isinstance(compute.statement, Statement)
+    return prod(axis.extent for axis in {*plan.kernel.axes, *compute.statement.axes})
+
+
+def _cost_along(plan: Plan, computes: list[Compute], axis: Axis | None, lanes: int) -> float:
+    """The cost of a sweep with lanes along ``axis``; scalar code where it is None."""
+    total = 0.0
+    for compute in computes:
+        statement = compute.statement
+        assert isinstance(statement, Statement)
+        indices = list(accesses(plan, statement))
+        if axis is None:
+            total += _iterations(plan, compute) * (len(indices) + 1)
+            continue
+        vectors = _iterations(plan, compute) / axis.extent * -(-axis.extent // lanes)
+        total += vectors * (1 + sum(access_cost(stride(index, axis)) for index in indices))
+    return total
+
+
+def _inner_axes(plan: Plan, computes: list[Compute]) -> list[Axis]:
+    statement = computes[0].statement
+    assert isinstance(statement, Statement)
+    return [axis for axis in statement.axes if axis not in plan.kernel.axes]
+
+
+def _best_inner(plan: Plan, computes: list[Compute], lanes: int) -> Axis | None:
+    candidates = [axis for axis in _inner_axes(plan, computes) if axis.extent > 1]
+    return min(candidates, default=None,
+               key=lambda axis: (_cost_along(plan, computes, axis, lanes), -candidates.index(axis)))
+
+
+def _row_cost(plan: Plan, computes: list[Compute], path: Path, lanes: int) -> float:
+    return _cost_along(plan, computes, _best_inner(plan, computes, lanes), lanes)
+
+
+def _column_cost(plan: Plan, axis: Axis, lanes: int) -> float:
+    if any(plan.nest.reduces(compute, axis) for compute, _ in plan.nest.leaves()):
+        return float("inf")
+    return sum(_cost_along(plan, computes, axis, lanes) for computes, _ in plan.sweeps())
+
+
+# ---------------------------------------------------------------------------------------------------------- rows
+
+
+def _plan_rows(plan: Plan, lanes: int) -> None:
+    outer = plan.outer_names()[:len(plan.kernel.axes)]
+    for computes, _ in plan.sweeps():
+        vectorize_sweep(plan, computes, _best_inner(plan, computes, lanes), lanes)
+    work = sum(_iterations(plan, compute) for compute, _ in plan.nest.leaves())
+    free = [name for name in outer if not _reduced_somewhere(plan, name)]
+    if free == outer[:len(free)]:
+        plan.make_tasks(free, max(1, work // max(1, prod(plan.extent(name) for name in free))))
+
+
+def _reduced_somewhere(plan: Plan, name: str) -> bool:
+    axis = plan.nest.names[name]
+    return any(plan.nest.reduces(compute, axis) for compute, _ in plan.nest.leaves())
+
+
+def vectorize_sweep(plan: Plan, computes: list[Compute], axis: Axis | None, lanes: int) -> None:
+    """Lanes along ``axis`` for one sweep: unreduced loops outside, reduced ones inside, vectors innermost."""
+    if axis is None:
+        return
+    within = computes[0].number
+    vector = plan.name(axis)
+    reduced = any(plan.nest.reduces(compute, axis) for compute in computes)
+    inner = [plan.name(a) for a in _inner_axes(plan, computes)]
+    others = sorted((name for name in inner if name != vector),
+                    key=lambda name: any(plan.nest.reduces(c, plan.nest.names[name]) for c in computes))
+    free = [name for name in others if not any(plan.nest.reduces(c, plan.nest.names[name]) for c in computes)]
+    order = [*others, vector] if reduced else [*free, vector, *others[len(free):]]
+    plan.reorder(order, within)
+    count = _REDUCTION_VECTORS if reduced else 1
+    if axis.limit is not None:
+        count = 1
+    count = max(1, min(count, axis.extent // lanes))
+    if count > 1:
+        _, vector = plan.split(vector, count * lanes, within)
+        unrolled, vector = plan.split(vector, lanes, within)
+        plan.unroll(unrolled, within, separate=reduced)
+    elif axis.extent > lanes or axis.limit is not None:
+        _, vector = plan.split(vector, lanes, within)
+    elif axis.extent < lanes:
+        vector = _one_vector(plan, vector, lanes, within)
+    if not reduced and len(free) < len(others):
+        plan.reorder([*others[len(free):], vector], within)
+    plan.vectorize(vector, within)
+
+
+def _one_vector(plan: Plan, name: str, lanes: int, within: int | None) -> str:
+    """The whole axis in one vector: as wide as the next power of two, the last lanes masked."""
+    width = 1
+    while width < plan.extent(name):
+        width *= 2
+    return plan.split(name, min(width, lanes), within)[1] if width != plan.extent(name) else name
+
+
+# ------------------------------------------------------------------------------------------------------- columns
+
+
+def _plan_columns(plan: Plan, axis: Axis, lanes: int) -> None:
+    vector = plan.name(axis)
+    outer = plan.outer_names()[:len(plan.kernel.axes)]
+    others = [name for name in outer if name != vector]
+    plan.reorder([*others, vector])
+    sweeps = plan.sweeps()
+    deep = len(sweeps) > 1 or bool(_inner_axes(plan, sweeps[0][0]))
+    work = sum(_iterations(plan, compute) for compute, _ in plan.nest.leaves())
+    count = max(1, min(_COLUMN_VECTORS if deep else 1, axis.extent // lanes))
+    for computes, _ in sweeps:
+        _reductions_inside(plan, computes)
+    if axis.extent <= lanes:
+        tile, inner = "", [_one_vector(plan, vector, lanes, None)]
+        tile = "" if inner == [vector] else f"{vector}.o"
+    else:
+        tile, block = plan.split(vector, count * lanes)
+        inner = list(plan.split(block, lanes)) if count > 1 else [block]
+    for name in inner if deep else []:
+        plan.sink(name)
+    if len(inner) > 1:
+        plan.unroll(inner[0])
+    plan.vectorize(inner[-1])
+    _column_tasks(plan, others, tile, work)
+
+
+def _reductions_inside(plan: Plan, computes: list[Compute]) -> None:
+    """Within a sweep, unreduced loops go outside reduced ones."""
+    names = [plan.name(axis) for axis in _inner_axes(plan, computes)]
+    order = sorted(names, key=lambda name: any(plan.nest.reduces(c, plan.nest.names[name]) for c in computes))
+    if order != names:
+        plan.reorder(order, computes[0].number)
+
+
+def _column_tasks(plan: Plan, others: list[str], tile: str, work: int) -> None:
+    """Tasks of the other outer loops where they are many; else of blocks of column tiles."""
+    count = prod(plan.extent(name) for name in others)
+    tiles = plan.extent(tile) if tile else 1
+    if count >= 16 or tiles == 1:
+        plan.make_tasks(others, max(1, work // max(1, count)))
+        return
+    plan.reorder([tile, *others])
+    plan.make_tasks([tile], max(1, work // tiles))
