@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 import ir
 from codegen.kernel import Schedule
+from codegen.kernel_text import format_schedule
 from codegen.loop_text import format_function
-from codegen.schedule import format_schedule
 from codegen.target import Target
 from ir.node import Node
 from runtime.build import program_of, schedule_graph
