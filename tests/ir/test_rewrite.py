@@ -7,7 +7,7 @@ import time
 import pytest
 
 import ir
-from ir import Capture, Match, Rewriter, RewriteError, dtypes, rule
+from ir import Capture, Match, RewriteError, Rewriter, dtypes, rule
 from ir.ops import EXPAND, add, exp, mul, neg, sin, sub
 
 X, Y = ir.parameter(0, dtypes.float32, (2, 3)), ir.parameter(1, dtypes.float32, (2, 3))
