@@ -10,6 +10,7 @@ from math import prod
 from ir.dtype import DType
 from ir.node import Node, Shape
 from runtime.buffer import storage_bytes
+from runtime.build import build_program
 from runtime.canonical import CanonicalGraph, OutputPlan, canonicalize
 from runtime.counters import counters
 from runtime.device import CompilingDevice, Device, Executable, InterpretingDevice
@@ -109,8 +110,6 @@ def _executable(device: Device, graph: CanonicalGraph) -> tuple[Program | None, 
         return None, device.interpret(graph)
     if not isinstance(device, CompilingDevice):
         raise DeviceError(f"{device!r} neither compiles nor interprets graphs")
-    from runtime.build import build_program
-
     program = build_program(graph, device.target)
     counters.compiled += 1
     return program, device.compile(program)
