@@ -19,6 +19,8 @@ from typing import Union
 _SUFFIX = {"float": "f32", "double": "f64", "half": "f16", "ptr": "p0"}
 _BITS = {"float": 32, "double": 64, "half": 16, "ptr": 64}
 
+_NONTEMPORAL = "!0 = !{i32 1}"  # the node that every !nontemporal refers to
+
 Number = Union[int, float]
 
 
@@ -93,6 +95,7 @@ class Module:
 
     def __init__(self, vector_bits: int) -> None:
         self.vector_bits = vector_bits
+        self.intrinsics: dict[tuple[str, tuple[Type, ...]], str] = {}
         self._declarations: dict[str, str] = {}
         self._helpers: dict[str, str] = {}
         self._tables: dict[str, str] = {}
@@ -135,7 +138,7 @@ class Module:
                       f"attributes #2 = {{ noinline nounwind {width} }}"]
         parts = [*self._declarations.values(), *self._tables.values(), "", *self.functions, *self._helpers.values(),
                  *attributes]
-        return "\n".join(parts) + "\n"
+        return "\n".join([*parts, _NONTEMPORAL]) + "\n"
 
 
 class FunctionBuilder:
@@ -183,12 +186,16 @@ class FunctionBuilder:
 
     def call(self, name: str, result: Type, arguments: Sequence[Value]) -> Value:
         """Calls a function of the module."""
-        return self.value(result, f"call {result.text} @{name}({', '.join(a.typed for a in arguments)})")
+        operands = ", ".join([f"{a.type.text} {a.text}" for a in arguments])
+        return self.value(result, f"call {result.text} @{name}({operands})")
 
     def intrinsic(self, name: str, result: Type, arguments: Sequence[Value], *overloads: Type) -> Value:
         """Calls ``llvm.name`` with the type suffixes of ``overloads`` (by default the result's)."""
-        full = f"llvm.{name}." + ".".join(type_.suffix for type_ in (overloads or (result,)))
-        self.module.declare(full, result.text, [argument.type.text for argument in arguments])
+        types = overloads or (result,)
+        full = self.module.intrinsics.get((name, types))
+        if full is None:
+            full = self.module.intrinsics[name, types] = f"llvm.{name}." + ".".join(type_.suffix for type_ in types)
+            self.module.declare(full, result.text, [argument.type.text for argument in arguments])
         return self.call(full, result, arguments)
 
     def phi(self, type_: Type, incoming: Sequence[tuple[Value, str]]) -> Value:

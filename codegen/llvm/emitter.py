@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from codegen import loops
 from codegen.llvm import memory
+from codegen.llvm.alignment import index_multiples, multiple_of
 from codegen.llvm.builder import FunctionBuilder, Module, Value, phi_text
 from codegen.llvm.expressions import EXPRESSIONS
 from codegen.llvm.operations import UnsupportedOperation
@@ -71,6 +72,8 @@ class FunctionEmitter:
         self.symbols: dict[str, Value] = {}
         self._symbol_slots = symbol_slots
         self._uses_of_name: dict[str, int] = {}
+        self._literals: dict[tuple[float, loops.ValueType], Value] = {}
+        self._multiples: dict[loops.Variable, int] | None = None
         self._range: tuple[Value, Value] | None = None
 
     # ------------------------------------------------------------------------------------------ whole functions
@@ -136,12 +139,21 @@ class FunctionEmitter:
 
     def atom(self, atom: loops.Atom) -> Value:
         """The value of an operand."""
-        if type(atom) is loops.Literal:
-            return Value(self.builder, register_type(atom.type), literal_text(atom))
-        try:
-            return self.values[atom]  # type: ignore[index]
-        except KeyError:
-            raise UnsupportedOperation(f"variable {atom.name!r} is used before it is bound") from None  # type: ignore
+        if isinstance(atom, loops.Literal):
+            return self._literal(atom)
+        value = self.values.get(atom)
+        if value is None:
+            raise UnsupportedOperation(f"variable {atom.name!r} is used before it is bound")
+        return value
+
+    def _literal(self, literal: loops.Literal) -> Value:
+        key = literal.value, literal.type
+        value = self._literals.get(key)
+        if value is None:
+            value = Value(self.builder, register_type(literal.type), literal_text(literal))
+            if literal.value != 0:  # 0.0 and -0.0 are the same key, and so are False and 0
+                self._literals[key] = value
+        return value
 
     def bind(self, variable: loops.Variable, value: Value) -> None:
         """Gives ``variable`` its value; the instruction that made it takes the variable's name."""
@@ -150,11 +162,12 @@ class FunctionEmitter:
     def _renamed(self, value: Value, name: str) -> Value:
         """``value`` called ``name`` if the last instruction made it, so that dumps read like the loop IR."""
         lines = self.builder.lines
-        prefix = f"  {value.text} = "
-        if lines and lines[-1].startswith(prefix):
-            readable = self.unique_name(name)
-            lines[-1] = f"  {readable} = {lines[-1][len(prefix):]}"
-            return Value(self.builder, value.type, readable)
+        if lines:
+            made, _, instruction = lines[-1].partition(" = ")
+            if made[2:] == value.text:
+                readable = self.unique_name(name)
+                lines[-1] = f"  {readable} = {instruction}"
+                return Value(self.builder, value.type, readable)
         return value
 
     def unique_name(self, name: str) -> str:
@@ -162,7 +175,7 @@ class FunctionEmitter:
         uses = self._uses_of_name.get(name, 0)
         self._uses_of_name[name] = uses + 1
         numbered = f"v.{name}.{uses}" if uses else f"v.{name}"
-        return "%" + (numbered if _is_plain(name) else f'"{_escaped(numbered)}"')
+        return f"%{numbered}" if _is_plain(name) else f'%"{_escaped(numbered)}"'
 
     # ----------------------------------------------------------------------------------------------- statements
 
@@ -191,7 +204,13 @@ class FunctionEmitter:
         if statement.mask is not None:
             memory.masked_store(value, pointer, name, self.atom(statement.mask))
         else:
-            memory.store(value, pointer, name, statement.streaming)
+            memory.store(value, pointer, name, statement.streaming and self._is_aligned(statement))
+
+    def _is_aligned(self, statement: loops.Store) -> bool:
+        """Whether the index is known to be a multiple of the lanes: only then can a store bypass the caches."""
+        if self._multiples is None:
+            self._multiples = index_multiples(self.function)
+        return multiple_of(statement.index, self._multiples) % statement.value.type.lanes == 0
 
     def scatter_store(self, statement: loops.ScatterStore) -> None:
         value = self.atom(statement.value)
@@ -305,7 +324,7 @@ _STATEMENTS: dict[type[Any], Callable[[FunctionEmitter, Any], None]] = {
 
 
 def _is_plain(name: str) -> bool:
-    return name.replace("_", "a").replace(".", "a").isalnum() and name.isascii()
+    return name.isidentifier() and name.isascii()
 
 
 def _escaped(name: str) -> str:
@@ -314,4 +333,4 @@ def _escaped(name: str) -> str:
 
 
 def _global_name(name: str) -> str:
-    return "@" + (name if _is_plain(name) and not name[0].isdigit() else f'"{_escaped(name)}"')
+    return "@" + (name if _is_plain(name) else f'"{_escaped(name)}"')

@@ -60,7 +60,10 @@ def gather(pointers: Value, dtype_name: str, mask: Value) -> Value:
 
 
 def store(value: Value, pointer: Value, dtype_name: str, streaming: bool) -> None:
-    """To consecutive elements. streaming: past the caches; the address must be a multiple of the value's bytes."""
+    """To consecutive elements. streaming: past the caches; the address must be a multiple of the value's bytes.
+
+    Other threads see streamed data after the atomic operations with which the pool ends a region.
+    """
     stored = to_memory(value, dtype_name)
     alignment = _alignment(dtype_name, value.type.lanes, streaming)
     hint = ", !nontemporal !0" if streaming else ""

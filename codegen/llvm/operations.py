@@ -148,6 +148,7 @@ OPERATIONS: dict[str, Row] = {
     "log2": _mathematical("log2"),
     "sin": _mathematical("sin"),
     "cos": _mathematical("cos"),
+    "tan": _mathematical("tan"),
     "tanh": _mathematical("tanh"),
     "erf": _mathematical("erf"),
     # rounding to whole numbers

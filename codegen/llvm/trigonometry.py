@@ -1,4 +1,4 @@
-"""Sine and cosine on float32 and float64 lanes, correct for arguments of any size.
+"""Sine, cosine and tangent on float32 and float64 lanes, correct for arguments of any size.
 
 x is reduced to r = x - j * pi/2, |r| <= pi/4: by pi/2 in two or three parts while j is small (Cody and Waite), and
 otherwise with the bits of 2/pi that matter for the exponent of x, read from a table (Payne and Hanek, "Radian
@@ -7,6 +7,7 @@ reduction for trigonometric functions", 1983).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache, lru_cache
 
 from codegen.llvm.builder import Value, fma, vector
@@ -34,43 +35,37 @@ _FIRST_EXPONENT = 16  # of the smallest argument that needs the table
 _LAST_EXPONENT = {"float": 128, "double": 1024}
 
 
+Finish = Callable[[Value, Value], Value]  # from (r, j) to the function of r + j * pi/2
+
+
 def sine(x: Value) -> Value:
     """sin(x); NaN at infinity."""
-    return _at_quadrant(x, 0)
+    return _reduced(x, _sine_at)
 
 
 def cosine(x: Value) -> Value:
     """cos(x); NaN at infinity."""
-    return _at_quadrant(x, 1)
+    return _reduced(x, lambda r, quadrant: _sine_at(r, quadrant + 1))
 
 
-def _at_quadrant(x: Value, offset: int) -> Value:
-    """sin(x + offset * pi/2)."""
+def tangent(x: Value) -> Value:
+    """tan(x); NaN at infinity."""
+    return _reduced(x, _tangent_at)
+
+
+def _reduced(x: Value, finish: Finish) -> Value:
+    """``finish(r, j)`` of the reduced argument; the table is only read where some lane is too large for the parts."""
     element = x.type.element
     count = whole(x * _TWO_OVER_PI)
-    reduced = x
+    r = x
     for part in _HALF_PI[element]:
-        reduced = fma(count, -part, reduced)
+        r = fma(count, -part, r)
     quadrant = x.builder.intrinsic("fptosi.sat", x.type.integer, [count], x.type.integer, x.type)
-    common = _combined(reduced, quadrant + offset)
-    return choose_rare(magnitude(x).compare("ugt", _LARGE[element]), common, lambda: _large(x, offset))
+    is_large = magnitude(x).compare("ugt", _LARGE[element])
+    return choose_rare(is_large, finish(r, quadrant), lambda: _large(x, finish))
 
 
-def _combined(r: Value, quadrant: Value) -> Value:
-    """sin(r + quadrant * pi/2) for |r| <= pi/4."""
-    square = r * r
-    element = r.type.element
-    sine_ = fma(polynomial(square, _SINE_TAIL[element]) * square, r, r)
-    half = square * 0.5
-    one_minus = r.constant(1.0) - half
-    lost = (one_minus.constant(1.0) - one_minus) - half
-    cosine_ = one_minus + fma(polynomial(square, _COSINE_TAIL[element]), square * square, lost)
-    chosen = (quadrant & 1).equals(0).select(sine_, cosine_)
-    sign = (quadrant & 2) << (r.type.bits - 2)
-    return (chosen.bits() ^ sign).as_float()
-
-
-def _large(x: Value, offset: int) -> Value:
+def _large(x: Value, finish: Finish) -> Value:
     """The same for any finite x through the table; NaN for infinity and NaN."""
     double = x.type.with_element("double")
     wide = x if x.type is double else x.convert("fpext", double)
@@ -78,7 +73,30 @@ def _large(x: Value, offset: int) -> Value:
     if x.type is not double:
         r, quadrant = r.convert("fptrunc", x.type), quadrant.convert("trunc", x.type.integer)
     finite = magnitude(x).compare("olt", float("inf"))
-    return finite.select(_combined(r, quadrant + offset), x - x)
+    return finite.select(finish(r, quadrant), x - x)
+
+
+def _sine_and_cosine(r: Value) -> tuple[Value, Value]:
+    """Both, for |r| <= pi/4."""
+    square, element = r * r, r.type.element
+    sine_ = fma(polynomial(square, _SINE_TAIL[element]) * square, r, r)
+    half = square * 0.5
+    one_minus = r.constant(1.0) - half
+    lost = (one_minus.constant(1.0) - one_minus) - half
+    return sine_, one_minus + fma(polynomial(square, _COSINE_TAIL[element]), square * square, lost)
+
+
+def _sine_at(r: Value, quadrant: Value) -> Value:
+    sine_, cosine_ = _sine_and_cosine(r)
+    chosen = (quadrant & 1).equals(0).select(sine_, cosine_)
+    sign = (quadrant & 2) << (r.type.bits - 2)
+    return (chosen.bits() ^ sign).as_float()
+
+
+def _tangent_at(r: Value, quadrant: Value) -> Value:
+    sine_, cosine_ = _sine_and_cosine(r)
+    even = (quadrant & 1).equals(0)
+    return even.select(sine_, -cosine_) / even.select(cosine_, sine_)
 
 
 def _reduced_by_table(x: Value, last_exponent: int) -> tuple[Value, Value]:
