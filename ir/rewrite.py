@@ -74,8 +74,6 @@ class Match:
         pending: list[tuple[Pattern, Node]] = [(self, node)]
         while pending:
             pattern, candidate = pending.pop()
-            if pattern.guard is not None and not pattern.guard(candidate):
-                return None
             if isinstance(pattern, Match):
                 if pattern.ops is not None and candidate.op not in pattern.ops:
                     return None
@@ -83,6 +81,8 @@ class Match:
                     if len(candidate.operands) != len(pattern.operands):
                         return None
                     pending.extend(zip(pattern.operands, candidate.operands, strict=True))
+            if pattern.guard is not None and not pattern.guard(candidate):
+                return None
             if pattern.name and found.setdefault(pattern.name, candidate) is not candidate:
                 return None
         return found
