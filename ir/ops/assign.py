@@ -12,7 +12,7 @@ from ir import ops
 from ir.node import Node, TensorType, make_node
 from ir.op import Op, rejected
 from ir.ops.constant import constant, constant_like
-from ir.ops.slice import Range, range_shape
+from ir.ops.slice import Range, check_ranges, range_shape
 from ir.ops.source import BUFFER
 
 
@@ -42,8 +42,7 @@ class Assign(Op):
                            f"the target is a {target.op.name}")
         shape = target.shape
         if attributes.region is not None:
-            if len(attributes.region) != len(shape):
-                raise rejected("assign", operands, f"a region of {len(shape)} ranges", f"given {attributes.region}")
+            check_ranges("assign", operands, shape, attributes.region)
             shape = range_shape(attributes.region)
         if value.dtype is not target.dtype or value.shape != shape:
             raise rejected("assign", operands, f"a value {target.dtype.name}{list(shape)}", "cast or expand it first")

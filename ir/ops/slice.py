@@ -36,14 +36,8 @@ class Slice(Op):
 
     def infer(self, operands: tuple[Node, ...], attributes: Any) -> TensorType:
         (x,) = operands
-        ranges = attributes.ranges
-        if len(ranges) != len(x.shape):
-            raise rejected("slice", operands, f"{len(x.shape)} ranges, one for each axis", f"given {ranges}")
-        for n, (start, stop, step) in zip(x.shape, ranges, strict=True):
-            if not (isinstance(step, int) and step >= 1 and start >= 0 and start <= stop and stop <= n):
-                raise rejected("slice", operands, f"0 <= start <= stop <= {n} and step >= 1",
-                               f"given ({start}, {stop}, {step}); flip reverses an axis")
-        return TensorType(x.dtype, range_shape(ranges))
+        check_ranges("slice", operands, x.shape, attributes.ranges)
+        return TensorType(x.dtype, range_shape(attributes.ranges))
 
     def gradient(self, node: Node, cotangent: Node) -> tuple[Node | None, ...]:
         return (unslice(cotangent, node.operands[0].shape, node.attributes.ranges),)
@@ -53,6 +47,16 @@ class Slice(Op):
 
 
 SLICE = Slice()
+
+
+def check_ranges(operation: str, operands: Sequence[Node], shape: Shape, ranges: Sequence[Range]) -> None:
+    """Raises GraphError unless there is one range within each dimension of ``shape``."""
+    if len(ranges) != len(shape):
+        raise rejected(operation, operands, f"{len(shape)} ranges, one for each axis", f"given {ranges}")
+    for n, (start, stop, step) in zip(shape, ranges, strict=True):
+        if not (isinstance(step, int) and step >= 1 and start >= 0 and start <= stop and stop <= n):
+            raise rejected(operation, operands, f"0 <= start <= stop <= {n} and step >= 1",
+                           f"given ({start}, {stop}, {step}); flip reverses an axis")
 
 
 def range_shape(ranges: Sequence[Range]) -> Shape:
