@@ -16,6 +16,7 @@ The phases, each in a file of its own:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import TYPE_CHECKING
 
 from codegen.kernel import Schedule
@@ -23,11 +24,13 @@ from codegen.schedule.access import Binding
 from codegen.schedule.assignments import order_assignments
 from codegen.schedule.builder import Builder
 from codegen.schedule.canonical import canonical
+from codegen.schedule.computation import Computation, producers_of
 from codegen.schedule.contraction import classify
 from codegen.schedule.cost import Limits
 from codegen.schedule.group import Partition
 from codegen.schedule.inline import inline
 from codegen.schedule.order import ordered_steps
+from codegen.schedule.scan import LoopBody, LoopContext, Part
 from ir.graph import topological_order
 from ir.node import Node
 
@@ -44,16 +47,28 @@ def schedule(outputs: Sequence[Node], target: Target, limits: Limits | None = No
     a buffer that is an output unchanged. ``limits`` replaces what the target implies (for tests).
     """
     results = canonical(outputs)
-    return schedule_graph(results, {}, limits or Limits.of(target))
+    limits = limits or Limits.of(target)
+
+    def schedule_parts(parts: Sequence[Part], bindings: Mapping[Node, Binding], context: LoopContext) -> LoopBody:
+        sources = canonical([part.source for part in parts])
+        parts = [part._replace(source=source) for part, source in zip(parts, sources)]
+        builder = Builder(topological_order(sources), (), context, parts, bindings)
+        body, remaining = _scheduled(builder, (), limits)
+        inside = producers_of(remaining)
+        reads = (access.value for computation in remaining for access in computation.accesses)
+        return LoopBody(body, tuple(dict.fromkeys(value for value in reads if value not in inside)))
+
+    builder = Builder(topological_order(results), results, LoopContext(schedule_parts, count()))
+    return _scheduled(builder, results, limits)[0]
 
 
-def schedule_graph(outputs: Sequence[Node], bindings: Mapping[Node, Binding], limits: Limits) -> Schedule:
-    """The schedule of a canonical graph, whose parameters in ``bindings`` stand for slices of other values."""
-    builder = Builder(topological_order(outputs), outputs, bindings)
+def _scheduled(builder: Builder, outputs: Sequence[Node], limits: Limits) -> tuple[Schedule, list[Computation]]:
+    """The schedule of the computations that a builder made, and those that were not inlined."""
     remaining = order_assignments(inline(builder.order, limits))
     for computation in remaining:
         computation.contraction = classify(computation)
     partition = Partition(remaining, limits)
     steps = ordered_steps(partition)
-    stored = tuple(computation.node for computation in remaining if partition.is_stored(computation))
-    return Schedule(steps, stored, tuple(outputs))
+    stored = tuple(value for computation in remaining if partition.is_stored(computation)
+                   for value in computation.values)
+    return Schedule(steps, stored, tuple(outputs)), remaining

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 
 from codegen.kernel import Read
-from codegen.schedule.computation import Access, Computation, Kind
-from ir.node import Node, make_node, tagged
+from codegen.schedule.computation import Access, Computation, Kind, producers_of
+from ir.node import Node, located, make_node, tagged
 from ir.op import NoAttributes
 from ir.ops.marker import CONTIGUOUS
 
@@ -21,7 +21,7 @@ class Overwrites:
 
     def __init__(self, order: Sequence[Computation]) -> None:
         self.by: dict[Node, Computation] = {
-            computation.node.operands[0]: computation for computation in order if is_assignment(computation)}
+            computation.overwrites: computation for computation in order if computation.overwrites is not None}
         self._later: dict[Computation, frozenset[Computation]] = {}
 
     def later(self, version: Node) -> frozenset[Computation]:
@@ -41,34 +41,28 @@ class Overwrites:
         return self._later[start]
 
 
-def is_assignment(computation: Computation) -> bool:
-    return computation.node.op.name == "assign"
-
-
 def order_assignments(order: Sequence[Computation]) -> list[Computation]:
     """Adds the edges from the readers of every old version to its overwriter; returns all in an order that keeps them.
 
-    An assignment that reads its own old version elsewhere than at the element it writes (``x.assign(x.flip())``) is
-    computed into a temporary first.
+    What reads the version it overwrites elsewhere than at the element it writes (``x.assign(x.flip())``), and what
+    would have to run before something that must run before it (``x, y = y, x``), is computed into a temporary first.
     """
     overwrites = Overwrites(order)
-    if not overwrites.by:
-        return _sorted(order)
-    producers = {computation.node: computation for computation in order}
-    result: list[Computation] = []
+    result = list(order)
+    producers = producers_of(order)
     for computation in order:
-        if is_assignment(computation) and not reads_at_own_element(computation, computation.node.operands[0]):
-            result.append(_into_temporary(computation, producers))
-        result.append(computation)
+        version = computation.overwrites
+        if version is not None and not reads_at_own_element(computation, version):
+            result.insert(result.index(computation), _into_temporary(computation, producers))
     for computation in result:
-        for value in {access.value for access in computation.accesses}:
+        for value in {access.value: None for access in computation.accesses}:
             writer = overwrites.by.get(value)
             if writer is not None and writer is not computation:
                 writer.after.append(computation)
     for version, writer in overwrites.by.items():
         if version in producers:
             writer.after.append(producers[version])
-    return _sorted(result)
+    return _sorted_with_temporaries(result, overwrites, producers)
 
 
 def reads_at_own_element(computation: Computation, version: Node) -> bool:
@@ -76,10 +70,35 @@ def reads_at_own_element(computation: Computation, version: Node) -> bool:
     return all(access.indices == computation.indices for access in computation.accesses if access.value is version)
 
 
+def _sorted_with_temporaries(order: list[Computation], overwrites: Overwrites,
+                             producers: Mapping[Node, Computation]) -> list[Computation]:
+    """The computations in order; a cycle of writers that read what the others overwrite goes through temporaries."""
+    while True:
+        result = _sorted(order)
+        if len(result) == len(order):
+            return result
+        done = set(result)
+        writer = next((c for c in order if c not in done and c.overwrites is not None and any(
+            access.value in overwrites.by and access.value is not c.overwrites for access in c.accesses)), None)
+        if writer is None:
+            stuck = next(computation for computation in order if computation not in done)
+            raise AssertionError(f"cyclic order between computations: {stuck!r} waits for itself")
+        temporary = _into_temporary(writer, producers)
+        for other in order:
+            other.after = [temporary if earlier is writer and _reads(temporary, other.overwrites) else earlier
+                           for earlier in other.after]
+        writer.after.append(temporary)
+        order.insert(order.index(writer), temporary)
+
+
+def _reads(computation: Computation, value: Node | None) -> bool:
+    return any(access.value is value for access in computation.accesses)
+
+
 def _into_temporary(assignment: Computation, producers: Mapping[Node, Computation]) -> Computation:
     """Moves the work of an assignment into a value of its own, which the assignment then copies."""
-    value = assignment.node.operands[1]
-    with tagged(next(_tags)):
+    value = assignment.node.operands[-1]  # for a part of a value: the value itself, of the same type
+    with tagged(next(_tags)), located(assignment.node.location):
         node = make_node(CONTIGUOUS, (value,), NoAttributes())
     indices = tuple([dimension.index for dimension in assignment.loops])
     temporary = Computation(node, Kind.POINTWISE, assignment.axes, indices, assignment.expression, assignment.loops,
@@ -95,7 +114,10 @@ def _into_temporary(assignment: Computation, producers: Mapping[Node, Computatio
 
 
 def _sorted(order: Sequence[Computation]) -> list[Computation]:
-    """The computations numbered in an order in which readers and ``after`` come later, else as before."""
+    """The computations numbered in an order in which readers and ``after`` come later, else as before.
+
+    Those that wait for themselves are left out.
+    """
     place = {computation: i for i, computation in enumerate(order)}
     successors: defaultdict[Computation, list[Computation]] = defaultdict(list)
     missing = dict.fromkeys(order, 0)
@@ -117,7 +139,4 @@ def _sorted(order: Sequence[Computation]) -> list[Computation]:
             missing[later] -= 1
             if not missing[later]:
                 heapq.heappush(ready, place[later])
-    if len(result) != len(order):
-        stuck = next(computation for computation in order if missing[computation])
-        raise AssertionError(f"cyclic order between computations: {stuck!r} waits for itself")
     return result

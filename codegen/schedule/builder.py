@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate, count
 
@@ -12,7 +12,8 @@ from codegen.kernel import Apply, Constant, Expression, Guard, IndexValue
 from codegen.schedule.access import Binding, Site, as_index, element, is_view, locate, within, zero
 from codegen.schedule.axes import Refinement, extents
 from codegen.schedule.computation import Access, Computation, Kind, Loops
-from ir.node import Node, make_node, tagged
+from codegen.schedule.scan import LoopContext, Part, add_scan
+from ir.node import Node, located, make_node, tagged
 from ir.op import GraphError
 from ir.ops.elementwise import ElementwiseOp
 from ir.ops.marker import CONTIGUOUS
@@ -27,20 +28,26 @@ class Builder:
     """The computations of the values in ``order`` (operands first).
 
     outputs: the values that must be in memory; a view among them is copied.
+    parts: values that are written into the storage of others (in a loop body).
     bindings: what the parameters of a loop body stand for.
     """
 
-    def __init__(self, order: Sequence[Node], outputs: Iterable[Node], bindings: Mapping[Node, Binding]) -> None:
+    def __init__(self, order: Sequence[Node], outputs: Iterable[Node], context: LoopContext,
+                 parts: Sequence[Part] = (), bindings: Mapping[Node, Binding] | None = None) -> None:
         self.refinement = Refinement(order)
+        self.context = context
+        self.bindings = bindings or {}
         self.computations: dict[Node, Computation] = {}
-        self._bindings = bindings
         self._outputs = frozenset(outputs)
         self._uses = Counter(operand for node in order for operand in node.operands)
-        self._uses.update(self._outputs)
+        self._uses.update((*self._outputs, *(part.source for part in parts)))
+        self._projected: defaultdict[Node, list[int]] = defaultdict(list)
         self._absorbed: set[Node] = set()
         self._hints: dict[Node, list[Loops | None]] = {}
         self._accesses: list[Access] = []
         self._made: list[Computation] = []
+        for part in parts:
+            self.add(self.part(part))
         for node in reversed(order):
             self._make(node)
 
@@ -58,24 +65,31 @@ class Builder:
         if node in self._absorbed or 0 in self.refinement.extents(node):
             return
         name = node.op.name
-        if isinstance(node.op, ElementwiseOp) or name in ("cast", "bitcast"):
-            self._add(self._elementwise(node))
+        if name == "project":
+            self._projected[node.operands[0]].append(node.attributes.result)
+        elif isinstance(node.op, ElementwiseOp) or name in ("cast", "bitcast"):
+            self.add(self._elementwise(node))
         elif name in _MAKERS:
             _MAKERS[name](self, node)
         elif node in self._outputs:
             if name not in _SOURCES and not is_view(node):
                 raise GraphError(f"{node!r} at {node.location} cannot be scheduled: no rule for the op {name!r}")
-            self._add(self._copy(node, node))
+            self.add(self._copy(node, node))
 
-    def _add(self, computation: Computation) -> None:
-        computation.accesses, self._accesses = self._accesses, []
+    def add(self, computation: Computation) -> None:
+        """Takes up a computation together with the accesses that were made for it."""
+        computation.accesses, self._accesses = [*computation.accesses, *self._accesses], []
         computation.required = computation.required or computation.node in self._outputs
         self.computations[computation.node] = computation
         self._made.append(computation)
 
+    def access(self, accesses: Iterable[Access]) -> None:
+        """Remembers accesses of the computation that is being made."""
+        self._accesses.extend(accesses)
+
     def operand(self, node: Node, indices: Sequence[Index]) -> Expression:
         """The element of ``node`` at ``indices``; remembers the access and offers the reader's axes to what is read."""
-        return self._element(locate(node, indices, self._bindings))
+        return self._element(locate(node, indices, self.bindings))
 
     def _element(self, site: Site) -> Expression:
         if site.node.op.name not in ("constant", "iota"):
@@ -163,7 +177,7 @@ class Builder:
         return computation
 
     def _contiguous(self, node: Node) -> None:
-        self._add(self._copy(node, node.operands[0]))
+        self.add(self._copy(node, node.operands[0]))
 
     def _gather(self, node: Node) -> None:
         table, index = node.operands
@@ -176,7 +190,7 @@ class Builder:
             self._accesses[-1] = self._accesses[-1]._replace(injective=False)
         guards = within(position, table.shape[batch])
         expression = zero(node) if 0 in extents(table) else guarded(guards, inside, zero(node))
-        self._add(self._pointwise(node, loops, expression))
+        self.add(self._pointwise(node, loops, expression))
 
     def _concat(self, node: Node) -> None:
         """The operands side by side: a balanced tree of guards chooses the one that an index falls into."""
@@ -193,7 +207,7 @@ class Builder:
                      for left, right in zip(branches[::2], branches[1::2])]
             joined = [(left[0], guarded((guard,), left[1], right)) for left, right, guard in pairs]
             branches = joined + branches[len(joined) * 2:]
-        self._add(self._pointwise(node, loops, branches[0][1]))
+        self.add(self._pointwise(node, loops, branches[0][1]))
 
     def _loaded_index(self, expression: Expression, extent: int) -> Index:
         """The value of an integer expression as an index; one that loads nothing needs no dynamic atom."""
@@ -212,19 +226,19 @@ class Builder:
         loops = [self.loops(source, i) if i in reduced_dimensions else next(kept) for i in range(len(source.shape))]
         outer = [dimension for i, dimension in enumerate(loops) if i not in reduced_dimensions]
         if 0 in extents(source):
-            self._add(self._pointwise(node, outer, Constant(identity(monoid, node.dtype), node.dtype)))
+            self.add(self._pointwise(node, outer, Constant(identity(monoid, node.dtype), node.dtype)))
             return
         inner = [loops[i] for i in sorted(reduced_dimensions)]
         position = self._position(source, node.attributes.axes, inner) if monoid in ("argmax", "argmin") else None
-        site = self._merged_sums(node, locate(source, [d.index for d in loops], self._bindings), inner)
+        site = self._merged_sums(node, locate(source, [d.index for d in loops], self.bindings), inner)
         expression = self._element(site)
         reduced = frozenset(axis for dimension in inner for axis in dimension.axes)
         if not reduced:
-            self._add(self._pointwise(node, outer, expression if position is None else Constant(0, node.dtype)))
+            self.add(self._pointwise(node, outer, expression if position is None else Constant(0, node.dtype)))
             return
         axes = tuple(axis for dimension in loops for axis in dimension.axes)
         extra = tuple(axis for dimension in inner for axis in dimension.axes if axis not in axes)
-        self._add(Computation(
+        self.add(Computation(
             node, Kind.REDUCTION, axes + extra, tuple(dimension.index for dimension in outer), expression,
             tuple(outer), reduced=reduced, monoid=monoid, position=position))
 
@@ -255,7 +269,7 @@ class Builder:
                 else:
                     indices.append(next(kept))
             top = below.operands[0]
-            deeper = locate(top, indices, self._bindings)
+            deeper = locate(top, indices, self.bindings)
             site = deeper._replace(guards=site.guards + deeper.guards)
         return site
 
@@ -273,15 +287,16 @@ class Builder:
 
     # ------------------------------------------------------------------------------- writes into other storage
 
-    def part(self, owner: Node, source: Node, prefix: tuple[Index, ...] = ()) -> Computation:
-        """A computation that copies ``source`` into the storage of ``owner``, at ``prefix`` before its own indices."""
-        with tagged(next(_tags_of_parts)):
-            node = make_node(CONTIGUOUS, (source,), CONTIGUOUS.Attributes())
-        loops = self.domain(source)
-        computation = self._pointwise(node, loops, self.operand(source, [dimension.index for dimension in loops]))
-        computation.owner, computation.required = owner, True
-        computation.indices = (*prefix, *computation.indices)
-        computation.whole = not prefix
+    def part(self, part: Part) -> Computation:
+        """The computation that writes one value into the storage of another."""
+        with tagged(next(_tags_of_parts)), located(part.source.location):
+            node = make_node(CONTIGUOUS, (part.owner,), CONTIGUOUS.Attributes())  # of the owner's shape
+        loops = [self.loops(part.source, i) for i in range(len(part.source.shape))]
+        indices = [dimension.index for dimension in loops]
+        computation = self._pointwise(node, loops, self.operand(part.source, indices))
+        computation.owner, computation.overwrites, computation.required = part.owner, part.overwrites, True
+        computation.indices = (*part.prefix, *indices)
+        computation.whole = not part.prefix
         return computation
 
     def _assign(self, node: Node) -> None:
@@ -289,20 +304,24 @@ class Builder:
         region = node.attributes.region
         loops = self.domain(node) if region is None else [self.loops(value, i) for i in range(len(value.shape))]
         computation = self._pointwise(node, loops, self.operand(value, [dimension.index for dimension in loops]))
+        computation.overwrites, computation.required = target, True
         while target.op.name == "assign":
             target = target.operands[0]
-        computation.owner, computation.required = target, True
+        computation.owner = target
         if region is not None:
             computation.whole = False
             computation.indices = tuple(
                 dimension.index * step + as_index(start) for dimension, (start, _, step) in zip(loops, region))
-        self._add(computation)
+        self.add(computation)
+
+    def _scan(self, node: Node) -> None:
+        add_scan(self, node, self._projected[node])
 
     def _scatter(self, node: Node) -> None:
         initial, index, updates = node.operands
         batch, rank = node.attributes.batch, len(index.shape)
         if 0 in extents(updates):
-            self._add(self._copy(node, initial))
+            self.add(self._copy(node, initial))
             return
         loops = [self.loops(updates, i) for i in range(len(updates.shape))]
         indices = [dimension.index for dimension in loops]
@@ -312,10 +331,10 @@ class Builder:
         scatter = Computation(node, Kind.SCATTER, axes, (*indices[:batch], position, *indices[rank:]), expression,
                               tuple(loops), whole=False, guards=within(position, node.shape[batch]),
                               mode=node.attributes.mode, required=True)
-        self._add(scatter)
-        start = self.part(node, initial)
+        self.add(scatter)
+        start = self.part(Part(node, initial))
         scatter.after.append(start)
-        self._add(start)
+        self.add(start)
 
 
 
@@ -329,4 +348,5 @@ def _before(index: Index, bound: Index) -> Guard:
 _MAKERS: dict[str, Callable[[Builder, Node], None]] = {
     "reduce": Builder._reduction, "gather": Builder._gather, "scatter": Builder._scatter,
     "assign": Builder._assign, "contiguous": Builder._contiguous, "concat": Builder._concat,
+    "scan": Builder._scan,
 }

@@ -55,6 +55,8 @@ class Computation:
     loops: the loops over each dimension of what the expression yields (for a reduction: of its result).
     whole: whether these loops write each element of the value once (not so for scatter, scan, a part of a value).
     owner: the value or buffer whose storage it is written to, for an assignment and for parts of a value.
+    overwrites: the version of a value that is lost when this is written.
+    values: what others read of it, where that is not ``node`` itself: the results of a scan.
     required: it must be in memory whoever reads it: an output, ``contiguous``, an operand of a loop.
     after: computations that must have run before this one although it does not read them.
     """
@@ -72,6 +74,8 @@ class Computation:
     guards: tuple[Guard, ...] = ()
     mode: str | None = None
     owner: Node | None = None
+    overwrites: Node | None = None
+    values: tuple[Node, ...] = ()
     required: bool = False
     number: int = 0
     operations: int = 1
@@ -81,6 +85,9 @@ class Computation:
     inlined: bool = False
     contraction: Contraction | None = None
     scan: ScanLoop | ScanStatement | None = None
+
+    def __post_init__(self) -> None:
+        self.values = self.values or (self.node,)
 
     @cached_property
     def outer(self) -> tuple[Axis, ...]:
@@ -99,6 +106,7 @@ class Computation:
 
     @property
     def nbytes(self) -> int:
+        """The bytes that are written where the value is stored."""
         return self.size * self.node.dtype.itemsize
 
     def digits(self, indices: tuple[Index, ...]) -> dict[Axis, Index] | None:
@@ -125,3 +133,8 @@ def is_identity(digits: Mapping[Axis, Index]) -> bool:
 
 def reads_of(expressions: Iterable[Expression]) -> list[Read]:
     return [expression for expression in expressions if isinstance(expression, Read)]
+
+
+def producers_of(order: Iterable[Computation]) -> dict[Node, Computation]:
+    """Which computation computes each value."""
+    return {value: computation for computation in order for value in computation.values}

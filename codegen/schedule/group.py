@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from codegen.index import Axis
-from codegen.schedule.computation import Access, Computation, Kind
+from codegen.schedule.computation import Access, Computation, Kind, producers_of
 from codegen.schedule.cost import Limits, bytes_of
 from ir.node import Node
 
@@ -68,7 +68,7 @@ class Partition:
     def __init__(self, order: Sequence[Computation], limits: Limits) -> None:
         self.limits = limits
         self.computations = list(order)
-        self.producers: dict[Node, Computation] = {computation.node: computation for computation in order}
+        self.producers = producers_of(order)
         self.group_of: dict[Computation, Group] = {computation: Group.of(computation) for computation in order}
         self.readers: defaultdict[Node, list[Computation]] = defaultdict(list)
         self.successors: defaultdict[Computation, list[Computation]] = defaultdict(list)
@@ -88,11 +88,17 @@ class Partition:
         """The groups that must run after ``group`` because they read from it or overwrite what it reads."""
         seen = {group.serial}
         for member in group.members:
-            for later in (*self.readers.get(member.node, ()), *self.successors.get(member, ())):
+            for later in self.later(member):
                 other = self.group_of[later]
                 if other.serial not in seen:
                     seen.add(other.serial)
                     yield other
+
+    def later(self, computation: Computation) -> Iterator[Computation]:
+        """The computations that must run after this one."""
+        for value in computation.values:
+            yield from self.readers.get(value, ())
+        yield from self.successors.get(computation, ())
 
     def is_stored(self, computation: Computation) -> bool:
         """Whether the value must be in memory: it is asked for, or another group reads it."""

@@ -13,7 +13,7 @@ from codegen.expression import Rewriter, walk
 from codegen.index import Index
 from codegen.kernel import Expression, Read
 from codegen.schedule.assignments import Overwrites
-from codegen.schedule.computation import Access, Computation, Kind, is_identity
+from codegen.schedule.computation import Access, Computation, Kind, is_identity, producers_of
 from codegen.schedule.cost import OPERATION_COST, Limits, bytes_of
 from ir.node import Node
 
@@ -24,7 +24,7 @@ _OUTER_PRODUCT_COST = 4
 
 def inline(order: Sequence[Computation], limits: Limits) -> list[Computation]:
     """Decides, splices expressions, and returns the computations that remain, with their accesses and readers."""
-    producers = {computation.node: computation for computation in order}
+    producers = producers_of(order)
     _connect(order, producers)
     decision = _Decision(producers, limits, Overwrites(order))
     for computation in order:
@@ -74,7 +74,8 @@ class _Decision:
         self._measure(computation)
         if computation.kind is not Kind.POINTWISE or computation.required or computation.owner is not None:
             return
-        if self._is_needed_after_overwriting(computation):
+        if self._is_needed_after_overwriting(computation) or any(
+                reader.kind is Kind.SCAN for reader in computation.readers):
             return
         if computation in self._free_cost:
             computation.inlined = self._free_cost[computation] <= _CHEAP
@@ -122,7 +123,7 @@ class _Decision:
 
     def _into_single_reader(self, computation: Computation, reader: Computation) -> bool:
         accesses = [access for access in computation_accesses(reader, computation.node)]
-        if reader.kind is Kind.SCAN or any(access.indices != accesses[0].indices for access in accesses):
+        if any(access.indices != accesses[0].indices for access in accesses):
             return False
         if reader.operations + computation.operations > self._limits.inlined:
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from math import prod
 
 from codegen.expression import Rewriter, walk
 from codegen.index import Atom, Axis, Index
@@ -264,10 +265,7 @@ def kernel_name(strategy: str, statements: Sequence[Statement]) -> str:
 
 
 def _points(statement: Statement) -> int:
-    total = 1
-    for axis in statement.axes:
-        total *= axis.extent
-    return total
+    return prod(axis.extent for axis in statement.axes)
 
 
 def _flops(statement: Statement) -> int:
@@ -276,4 +274,14 @@ def _flops(statement: Statement) -> int:
 
 
 def _scan_kernel(member: Computation, scan: ScanStatement) -> Kernel:
-    raise NotImplementedError(member, scan)
+    """The kernel of one recurrence; every element of its axes is independent of the others."""
+    names = {name for name, _, _ in scan.carries}
+    roots = [*(start for _, start, _ in scan.carries), *(after for _, _, after in scan.carries),
+             *(expression for _, expression, _ in scan.outputs)]
+    reads = (part.value for part in walk(*roots) if isinstance(part, Read))
+    inputs = tuple(dict.fromkeys(value for value in reads if value not in names))
+    points = prod(axis.extent for axis in (*scan.axes, scan.axis))
+    each = sum(OPERATION_COST.get(part.code, 1) for part in walk(*roots) if isinstance(part, Apply))
+    extents = "x".join(str(axis.extent) for axis in (*scan.axes, scan.axis))
+    return Kernel(f"scan_{extents}", "scan", scan.axes, [scan], inputs, member.values,
+                  bytes_moved=sum(map(bytes_of, (*inputs, *member.values))), flops=points * each)

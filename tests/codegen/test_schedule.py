@@ -11,6 +11,7 @@ from schedule_oracle import run_schedule
 
 import ir
 from codegen.schedule import Limits, schedule
+from codegen.schedule.order import kernels_of
 from codegen.target import Target
 from ir.dtype import dtypes
 from ir.node import Node
@@ -180,3 +181,62 @@ def test_long_chain_needs_no_recursion() -> None:
     for _ in range(20_000):
         value = ir.sub(one, value)
     check([value])
+
+
+def scanned(body_of: Any, carries: Sequence[Node], inputs: Sequence[Node], reverse: bool = False,
+            length: int | None = None) -> Node:
+    """A scan whose body is a function from carry and slice nodes to (new carries, outputs)."""
+    before = [ir.fresh_parameter(node.dtype, node.shape) for node in carries]
+    slices = [ir.fresh_parameter(node.dtype, node.shape[1:]) for node in inputs]
+    after, outputs = body_of(*before, *slices)
+    return ir.scan(ir.Body((*before, *slices), (*after, *outputs)), carries, inputs, reverse, length)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_cumulative_sum_is_one_recurrence_per_element(reverse: bool) -> None:
+    x = buffer(7, 3)
+
+    def step(total: Node, row: Node) -> Any:
+        new = ir.add(total, ir.sin(row))
+        return [new], [new, ir.mul(total, row)]
+
+    node = scanned(step, [ir.constant(0, F, (3,))], [ir.permute(ir.permute(x, (1, 0)), (1, 0))], reverse)
+    check([ir.project(node, 0), ir.exp(ir.project(node, 1)), ir.project(node, 2)])
+    (loop,) = kernels_of(schedule([ir.project(node, 1)], TARGET).steps)
+    assert loop.strategy == "scan"
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_recurrent_network(reverse: bool) -> None:
+    x, weights, start = buffer(5, 2, 3), buffer(3, 3), buffer(2, 3)
+
+    def step(hidden: Node, w: Node, row: Node) -> Any:
+        new = ir.tanh(ir.add(row, matmul(hidden, w)))
+        return [new, w], [new]
+
+    node = scanned(step, [ir.sin(start), weights], [ir.exp(x)], reverse)
+    loss = ir.reduce("sum", ir.add(ir.project(node, 0), ir.reduce("max", ir.project(node, 2), (0,))), (0, 1))
+    gradients = ir.gradient([loss], [ir.constant(1, F)], [x, weights, start])
+    check([loss, *(g for g in gradients if g is not None)], tolerance=1e-4)
+
+
+def test_scan_that_swaps_its_carries() -> None:
+    a, b = buffer(2, 3), buffer(2, 3)
+    node = scanned(lambda x, y: ([y, ir.flip(ir.add(x, y), (1,))], []), [a, b], [], length=5)
+    check([ir.project(node, 0), ir.project(node, 1)])
+
+
+def test_scan_within_a_scan() -> None:
+    x = buffer(4, 3, 2, 2)
+
+    def outer(total: Node, block: Node) -> Any:
+        inner = scanned(lambda carry, row: ([matmul(carry, row)], []), [total], [block])
+        return [ir.project(inner, 0)], [ir.reduce("sum", ir.project(inner, 0), (0,))]
+
+    node = scanned(outer, [buffer(2, 2)], [x])
+    check([ir.project(node, 0), ir.project(node, 1)], tolerance=1e-3)
+
+
+def test_buffers_that_swap_contents() -> None:
+    x, y = buffer(3, 2), buffer(3, 2)
+    check([ir.assign(x, y), ir.assign(y, x)])
