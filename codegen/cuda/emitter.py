@@ -6,6 +6,7 @@ BLOCK and THREAD loops become the grid: their bodies run once per block and thre
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -71,6 +72,8 @@ class _FunctionEmitter:
         self.shape = launch_shape(function)
         self.lines: list[str] = []
         self.depth = 1
+        self.names: dict[loops.Variable, str] = {}
+        self.taken = {buffer.name for buffer in function.parameters}
 
     def text(self) -> str:
         parameters = [self._parameter(buffer) for buffer in self.function.parameters]
@@ -104,12 +107,26 @@ class _FunctionEmitter:
 
     # ------------------------------------------------------------------------------------------------ values
 
-    @staticmethod
-    def _lane(atom: loops.Atom, lane: int) -> str:
+    def _lane(self, atom: loops.Atom, lane: int) -> str:
         """The expression of one lane of an atom."""
         if isinstance(atom, loops.Literal):
             return c_literal(atom)
-        return atom.name if atom.type.lanes == 1 else f"{atom.name}_{lane}"
+        name = self._name(atom)
+        return name if atom.type.lanes == 1 else f"{name}_lane{lane}"
+
+    def _name(self, variable: loops.Variable) -> str:
+        """A C identifier for the variable: its name without what C does not allow, made unique by a number."""
+        known = self.names.get(variable)
+        if known is not None:
+            return known
+        stem = re.sub(r"\W", "_", variable.name)
+        name, number = f"{stem}_", 1
+        while name in self.taken:
+            number += 1
+            name = f"{stem}_{number}"
+        self.taken.add(name)
+        self.names[variable] = name
+        return name
 
     def let(self, statement: loops.Let) -> None:
         value, target = statement.value, statement.variable
@@ -192,9 +209,9 @@ class _FunctionEmitter:
         scalar_type, lanes = c_type(target.type.dtype), target.type.lanes
         packet = f"Packet<{scalar_type}, {lanes}>"
         address = f"{value.buffer.name} + {self._lane(value.index, 0)}"
-        self._line(f"const {packet} {target.name} = *reinterpret_cast<const {packet}*>({address});")
+        self._line(f"const {packet} {self._name(target)} = *reinterpret_cast<const {packet}*>({address});")
         for lane in range(lanes):
-            self._line(f"const {scalar_type} {self._lane(target, lane)} = {target.name}.lane[{lane}];")
+            self._line(f"const {scalar_type} {self._lane(target, lane)} = {self._name(target)}.lane[{lane}];")
 
     def store(self, statement: loops.Store) -> None:
         for lane in range(statement.value.type.lanes):
@@ -232,7 +249,7 @@ class _FunctionEmitter:
         sizes = self.shape.grid if loop.kind is LoopKind.BLOCK else self.shape.block
         if loop.carried:
             raise EmissionError(f"a {loop.kind.value} loop carries no values, {loop.index.name} does")
-        name = loop.index.name
+        name = self._name(loop.index)
         extent = _constant_extent(loop)
         self._line("{")
         self.depth += 1
@@ -251,7 +268,7 @@ class _FunctionEmitter:
                 self._line(f"{c_type(carried.inside.type.dtype)} {inside} = {self._lane(carried.initial, lane)};")
         if loop.kind is LoopKind.UNROLL:
             self._line("#pragma unroll")
-        name = loop.index.name
+        name = self._name(loop.index)
         start, stop = self._lane(loop.start, 0), self._lane(loop.stop, 0)
         head = f"for (long long {name} = {start}; {name} < {stop}; {name} += {loop.step})"
         self._block(head, loop.body, self._carry_on(loop.carried))

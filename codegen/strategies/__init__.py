@@ -1,10 +1,20 @@
-"""Strategies: which steps a kernel's loops get, by what the kernel is."""
+"""Strategies: which steps a kernel's loops get, by what the kernel is.
+
+- ``sweeps``: elementwise kernels and reductions, by rows or by columns;
+- ``scatter``: updates in their order, apart along the axes on which they cannot meet;
+- ``scan``: recurrences;
+- ``threads``: GPU, one thread for each iteration of the outer loops.
+"""
 
 from __future__ import annotations
 
-from codegen.kernel import Kernel
+from codegen.kernel import Kernel, ScanStatement, Statement
+from codegen.partials import without_accumulators
 from codegen.strategies.plan import Plan
+from codegen.strategies.scan import plan_scan
+from codegen.strategies.scatter import plan_scatter
 from codegen.strategies.sweeps import plan_sweeps
+from codegen.strategies.threads import plan_threads
 from codegen.target import Target
 
 __all__ = ["Plan", "plan_kernel"]
@@ -12,4 +22,14 @@ __all__ = ["Plan", "plan_kernel"]
 
 def plan_kernel(kernel: Kernel, target: Target) -> list[Plan]:
     """One plan for each launch that the kernel takes, in order."""
-    return [plan_sweeps(kernel, target)]
+    return [_plan(part, target) for part in without_accumulators(kernel)]
+
+
+def _plan(kernel: Kernel, target: Target) -> Plan:
+    if target.kind == "cuda":
+        return plan_threads(kernel, target)
+    if any(isinstance(statement, ScanStatement) for statement in kernel.statements):
+        return plan_scan(kernel, target)
+    if any(isinstance(statement, Statement) and statement.scatter for statement in kernel.statements):
+        return plan_scatter(kernel, target)
+    return plan_sweeps(kernel, target)
