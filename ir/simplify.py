@@ -41,7 +41,8 @@ def work(node: Node) -> int:
     for part in topological_order([node]):
         below = sum(known[operand] for operand in part.operands)
         elements = size((part.operands[0] if part.op is ops.REDUCE else part).shape)
-        known[part] = _cost(part) * (1 + elements) + below * (3 if part.op is ops.pow else 1)
+        own = _cost(part) * (1 + elements) + len(part.operands) + len(getattr(part.attributes, "axes", ()))
+        known[part] = own + below * (3 if part.op is ops.pow else 1)
     return known[node]
 
 
@@ -53,4 +54,4 @@ def _cost(node: Node) -> int:
         return 5
     if isinstance(op, ElementwiseOp):
         return 2 if op.arity == 1 else 4
-    return 3 if op in (ops.REDUCE, ops.GATHER) else 2
+    return 3 if op in (ops.REDUCE, ops.GATHER, ops.PAD) else 2

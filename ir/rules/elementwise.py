@@ -42,13 +42,13 @@ def constant_of(value: float) -> Capture:
 
 
 def may_shorten(node: Node) -> bool:
-    return any(x.op is ops.CONSTANT for x in node.operands) or len(set(node.operands)) < len(node.operands)
+    return ELEMENTWISE[node.op.name].shortcut is not None or all(x.op is ops.CONSTANT for x in node.operands)
 
 
 @rule(Match(tuple(ELEMENTWISE.values()), name="node", guard=may_shorten),
       measure="one node fewer; pow is the heaviest op")
 def declared_shortcut(node: Node) -> Node:
-    """The simpler node that the op itself declares (x * 1, x + -0.0, where(True, x, y), constants folded, ...)."""
+    """The simpler node that the op itself declares (--x, x * 1, x + -0.0, where(True, x, y), folded constants, ...)."""
     operation = ELEMENTWISE[node.op.name]
     return operation(*node.operands)
 
@@ -86,9 +86,9 @@ def difference_negated(x: Node, y: Node) -> Node:
     return ops.sub(y, x)
 
 
-@rule(Match(ops.abs, Match((ops.neg, ops.abs), X)), measure="one node fewer")
+@rule(Match(ops.abs, Match((ops.neg, ops.abs), X), guard=lambda node: node.dtype.is_signed), measure="one node fewer")
 def absolute_of_signed(x: Node) -> Node:
-    """| -x | = | |x| | = |x|."""
+    """| -x | = | |x| | = |x|, for floats and signed integers."""
     return ops.abs(x)
 
 
