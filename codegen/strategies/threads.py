@@ -1,4 +1,4 @@
-"""GPU: the kernel's outer loops become the threads of a grid, one iteration each; inner loops are serial within a thread.
+"""GPU: outer loops become the threads of a grid, one iteration each; inner loops are serial within a thread.
 
 Right for elementwise kernels and column reductions, where neighbouring threads touch neighbouring elements; a scatter
 or a scan runs so too, over the axes on which its iterations are independent.
