@@ -314,7 +314,7 @@ def _recombined(factors: dict[Atom, int], constant: int) -> Index:
     """The sum of the terms, with f*n*(x // n) + f*(x % n) folded back into f*x."""
     for atom, factor in factors.items():
         if isinstance(atom, Remainder):
-            partner = _quotients.get((atom.index, atom.divisor))
+            partner = _sole_atom(atom.index // atom.divisor)  # of a nested quotient: (x // a) // n is x // (a * n)
             if partner is not None and factors.get(partner) == factor * atom.divisor:
                 rest = {a: f for a, f in factors.items() if a is not atom and a is not partner}
                 return _recombined(rest, constant) + atom.index * factor

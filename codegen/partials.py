@@ -5,10 +5,23 @@ The chunks depend on shapes alone, so the result is the same for any number of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from math import prod
+from typing import Any
 
+from codegen.expression import Rewriter
+from codegen.index import Atom, Axis, Index
+from codegen.kernel import Contraction, Home, Kernel, Read, ScanStatement, Statement
+from codegen.monoids import accumulator_dtype
+from codegen.nest import reads_of
+from codegen.placement import memory_extents, memory_index
 from ir.dtype import DType
+
+CHUNKS = 32
+PARALLEL_ENOUGH = 16
+_CHUNK_WORK = 1 << 14
+_COLUMN_TILE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,3 +34,140 @@ class Temporary:
     @property
     def nbytes(self) -> int:
         return prod(self.shape) * self.dtype.itemsize
+
+
+def without_accumulators(kernel: Kernel) -> list[Kernel]:
+    """The same computation by kernels in which no parallel loop is reduced over.
+
+    Reductions over the kernel's outer loops (``Home.ACCUMULATOR``) are computed for each chunk of the outermost reduced
+    loop; a kernel that follows combines the chunks. Where the other outer loops are parallel enough, one chunk does.
+    """
+    accumulators = [s for s in kernel.statements if isinstance(s, Statement) and s.home is Home.ACCUMULATOR]
+    if accumulators:
+        reduced = [axis for axis in kernel.axes if any(axis in s.reduced for s in accumulators)]
+        free = [axis for axis in kernel.axes if axis not in reduced]
+        ordered = replace(kernel, axes=(*free, *reduced))
+        inner = prod(axis.extent for s in accumulators for axis in s.axes if axis not in kernel.axes)
+        chunks = _chunk_count(reduced[0], prod(axis.extent for axis in free),
+                              prod(axis.extent for axis in reduced) * max(1, inner))
+        return _chunked(ordered, accumulators, reduced[0], chunks)
+    wide = _wide_reduction(kernel)
+    if wide is None:
+        return [kernel]
+    statements, axis, chunks = wide
+    outer = tuple(a for a in kernel.axes if a is not axis)
+    return _chunked(replace(kernel, axes=(*outer, axis)), statements, axis, chunks)
+
+
+def _chunk_count(axis: Axis, parallel: int, work: int) -> int:
+    if parallel >= PARALLEL_ENOUGH or axis.limit is not None:
+        return 1
+    return max(1, min(CHUNKS, axis.extent, work * parallel // _CHUNK_WORK))
+
+
+def _wide_reduction(kernel: Kernel) -> tuple[list[Statement], Axis, int] | None:
+    """Reductions with too few results to share out, over an axis that all of them reduce: (them, the axis, chunks)."""
+    statements = [s for s in kernel.statements if isinstance(s, Statement) and s.reduced and not s.scatter]
+    if len(statements) != len(kernel.statements) or not statements:
+        return None
+    values = {s.value for s in statements}
+    if any(read.value in values for s in statements for read in reads_of(s)) or any(
+            s.monoid in ("argmax", "argmin") for s in statements):
+        return None
+    common = frozenset.intersection(*(s.reduced for s in statements))
+    results = max(_independent(s) for s in statements)
+    work = max(prod(axis.extent for axis in s.axes) for s in statements)
+    order = [axis for axis in statements[0].axes if axis in common and axis.limit is None]
+    if not order or work < 4 * _CHUNK_WORK or results >= PARALLEL_ENOUGH:
+        return None
+    axis = max(order[:1] if order[0].extent >= PARALLEL_ENOUGH else order, key=lambda a: a.extent)
+    chunks = min(CHUNKS, axis.extent, work // _CHUNK_WORK)
+    return (statements, axis, chunks) if chunks > 1 else None
+
+
+def _independent(statement: Statement) -> int:
+    """How many tasks the results of a reduction make: one a row, or one a tile of columns."""
+    results = prod(axis.extent for axis in statement.axes if axis not in statement.reduced)
+    contiguous = any(memory_index(read.value, read.indices).coefficient(axis) == 1
+                     for read in reads_of(statement) for axis in statement.reduced)
+    return results if contiguous else results // _COLUMN_TILE
+
+
+def _chunked(kernel: Kernel, reductions: list[Statement], axis: Axis, chunks: int) -> list[Kernel]:
+    """``kernel`` with ``axis`` cut into chunks, the outermost of which ``reductions`` leave as partial results."""
+    if chunks == 1:
+        statements = [replace(s, home=Home.MEMORY) if s in reductions else s for s in kernel.statements]
+        return [replace(kernel, statements=statements)]
+    length = -(-axis.extent // chunks)
+    chunks = -(-axis.extent // length)
+    chunk, inside = Axis(chunks), Axis(length)
+    if chunks * length != axis.extent:
+        inside.limit = Index((), axis.extent) - Index.of(chunk) * length
+    change = _AxisChange(axis, chunk, inside, Index.of(chunk) * length + Index.of(inside))
+    outer = tuple(a for part in kernel.axes for a in ((chunk, inside) if part is axis else (part,)))
+    position = outer.index(chunk)
+    outer = (chunk, *outer[:position], *outer[position + 1:])
+    partials = {s.value: Temporary(accumulator_dtype(s.monoid or "sum", s.value.dtype),
+                                   (chunks, *memory_extents(s.value))) for s in reductions}
+    first = [_partial(change.statement(s), partials[s.value], chunk) if s in reductions else change.statement(s)
+             for s in kernel.statements]
+    stored: Any = [partials.get(value, value) for value in kernel.outputs]
+    main = replace(kernel, axes=outer, statements=first, outputs=tuple(stored),
+                   in_place={new: old for new, old in kernel.in_place.items() if new not in partials})
+    return [main, *[_finishing(kernel, s, partials[s.value], chunks) for s in reductions]]
+
+
+@dataclass(frozen=True)
+class _AxisChange:
+    """Statements in which ``axis`` has become ``chunk`` and ``inside``."""
+
+    axis: Axis
+    chunk: Axis
+    inside: Axis
+    meaning: Index
+
+    def statement(self, statement: Statement | ScanStatement) -> Statement:
+        assert isinstance(statement, Statement)
+        if self.axis not in statement.axes:
+            return statement
+        rewriter = Rewriter({self.axis: self.meaning})
+        contraction = statement.contraction
+        if contraction is not None:
+            contraction = Contraction(rewriter(contraction.left), rewriter(contraction.right),
+                                      *[self._axes(part) for part in (contraction.batch, contraction.m,
+                                                                      contraction.n, contraction.k)])
+        return replace(
+            statement, axes=self._axes(statement.axes), expression=rewriter(statement.expression),
+            indices=tuple([rewriter.index(index) for index in statement.indices]),
+            reduced=frozenset(self._axes(tuple(statement.reduced))),
+            position=None if statement.position is None else rewriter.index(statement.position),
+            guards=tuple([guard._replace(index=rewriter.index(guard.index)) for guard in statement.guards]),
+            contraction=contraction)
+
+    def _axes(self, axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
+        return tuple(new for axis in axes for new in ((self.chunk, self.inside) if axis is self.axis else (axis,)))
+
+
+def _partial(statement: Statement, partial: Temporary, chunk: Axis) -> Statement:
+    """The statement with one result for each chunk."""
+    contraction = statement.contraction
+    if contraction is not None:
+        contraction = replace(contraction, batch=(chunk, *contraction.batch),
+                              k=tuple(axis for axis in contraction.k if axis is not chunk))
+    value: Any = partial
+    return replace(statement, value=value, indices=(Index.of(chunk), *statement.indices), home=Home.MEMORY,
+                   reduced=statement.reduced - {chunk}, contraction=contraction)
+
+
+def _finishing(kernel: Kernel, statement: Statement, partial: Temporary, chunks: int) -> Kernel:
+    """The kernel that combines the chunks of one reduction, in their order."""
+    chunk = Axis(chunks)
+    old = [axis for axis in statement.axes if axis not in statement.reduced]
+    fresh: Mapping[Atom, Index] = {axis: Index.of(Axis(axis.extent, limit=axis.limit)) for axis in old}
+    axes = tuple(next(iter(index.axes)) for index in fresh.values() if index.axes)
+    indices = tuple([index.substitute(fresh) for index in statement.indices])
+    value: Any = partial
+    combined = Statement(statement.value, (*axes, chunk), Read(value, (Index.of(chunk), *indices)), indices,
+                         frozenset({chunk}), statement.monoid)
+    in_place = {new: old for new, old in kernel.in_place.items() if new is statement.value}
+    return Kernel(kernel.name, "column reduction", axes, [combined], (value,), (statement.value,), in_place)

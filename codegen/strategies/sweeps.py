@@ -8,6 +8,7 @@ norm over NCHW's channels, elementwise kernels). Strides of the accesses decide.
 
 from __future__ import annotations
 
+from itertools import takewhile
 from math import prod
 
 from codegen.index import Axis
@@ -88,9 +89,8 @@ def _plan_rows(plan: Plan, lanes: int) -> None:
     for computes, _ in plan.sweeps():
         vectorize_sweep(plan, computes, _best_inner(plan, computes, lanes), lanes)
     work = sum(_iterations(plan, compute) for compute, _ in plan.nest.leaves())
-    free = [name for name in outer if not _reduced_somewhere(plan, name)]
-    if free == outer[:len(free)]:
-        plan.make_tasks(free, max(1, work // max(1, prod(plan.extent(name) for name in free))))
+    free = list(takewhile(lambda name: not _reduced_somewhere(plan, name), outer))
+    plan.make_tasks(free, max(1, work // max(1, prod(plan.extent(name) for name in free))))
 
 
 def _reduced_somewhere(plan: Plan, name: str) -> bool:
@@ -142,17 +142,20 @@ def _one_vector(plan: Plan, name: str, lanes: int, within: int | None) -> str:
 def _plan_columns(plan: Plan, axis: Axis, lanes: int) -> None:
     vector = plan.name(axis)
     outer = plan.outer_names()[:len(plan.kernel.axes)]
-    others = [name for name in outer if name != vector]
-    plan.reorder([*others, vector])
+    others = [name for name in outer if name != vector and not _reduced_somewhere(plan, name)]
+    summed = [name for name in outer if name != vector and name not in others]
+    plan.reorder([*others, vector, *summed])
     sweeps = plan.sweeps()
-    deep = len(sweeps) > 1 or bool(_inner_axes(plan, sweeps[0][0]))
+    deep = len(sweeps) > 1 or bool(_inner_axes(plan, sweeps[0][0])) or bool(summed)
     work = sum(_iterations(plan, compute) for compute, _ in plan.nest.leaves())
     count = max(1, min(_COLUMN_VECTORS if deep else 1, axis.extent // lanes))
     for computes, _ in sweeps:
         _reductions_inside(plan, computes)
+    tile = ""
     if axis.extent <= lanes:
-        tile, inner = "", [_one_vector(plan, vector, lanes, None)]
-        tile = "" if inner == [vector] else f"{vector}.o"
+        inner = [_one_vector(plan, vector, lanes, None)]
+        if inner != [vector]:
+            tile = f"{vector}.o"
     else:
         tile, block = plan.split(vector, count * lanes)
         inner = list(plan.split(block, lanes)) if count > 1 else [block]

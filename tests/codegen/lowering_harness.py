@@ -40,12 +40,12 @@ def run_kernel(kernel: Kernel, memory: dict[Node, Array], target: Target,
                symbols: Mapping[str, int] | None = None) -> None:
     """Executes one kernel on flat arrays, by value; outputs that are not there yet are made (full of rubbish)."""
     temporaries: dict[Temporary, Array] = {}
-    for version, place in kernel.in_place.items():
-        memory[version] = memory[place]
-    for value in kernel.outputs:
-        if value not in memory:
+    for value in (*kernel.in_place.values(), *kernel.outputs):
+        if value not in memory and value not in kernel.in_place:
             memory[value] = flat(value)
             memory[value].view(np.uint8)[:] = 0xA5 if value.dtype is not ir.dtypes.bool else 1
+    for version, place in kernel.in_place.items():
+        memory[version] = memory[place]
     for launch in lower(kernel, target).launches:
         arguments = []
         for argument in launch.arguments:
@@ -65,7 +65,7 @@ def run_graph(outputs: Sequence[Node], inputs: Mapping[Node, Array], target: Tar
         assert isinstance(step, KernelBatch)
         for kernel in step.kernels:
             run_kernel(kernel, memory, target)
-    return [memory[node].reshape(node.shape) for node in scheduled.outputs]
+    return [memory.get(node, flat(node)).reshape(node.shape) for node in scheduled.outputs]
 
 
 def check_graph(outputs: Sequence[Node], inputs: Mapping[Node, Array], target: Target, rtol: float = 1e-5,
