@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ir import ops
+from ir.dtype import dtypes
 from ir.node import Node, TensorType, make_node
 from ir.op import Op, rejected
 from ir.ops.constant import constant, constant_like
@@ -52,7 +53,7 @@ class Assign(Op):
         value, region = node.operands[1], node.attributes.region
         if region is None:
             return None, cotangent
-        written = ops.unslice(constant(True, ops.equal(value, value).dtype, value.shape), node.shape, region)
+        written = ops.unslice(constant(True, dtypes.bool, value.shape), node.shape, region)
         return ops.where(written, constant_like(cotangent, 0), cotangent), ops.slice(cotangent, region)
 
     def evaluate(self, node: Node, operands: Sequence[Any]) -> Any:

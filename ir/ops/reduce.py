@@ -82,9 +82,9 @@ class Reduce(Op):
             return (ops.mul(spread(cotangent, x.shape, axes), products_of_others(x, axes)),)
         if monoid in ARGUMENT_MONOIDS:
             return (None,)
-        extreme = ops.cast(ops.equal(x, spread(node, x.shape, axes)), x.dtype)
-        share = ops.div(cotangent, reduce("sum", extreme, axes))
-        return (ops.mul(extreme, spread(share, x.shape, axes)),)
+        extreme = ops.equal(x, spread(node, x.shape, axes))
+        share = ops.div(cotangent, reduce("sum", ops.cast(extreme, x.dtype), axes))
+        return (ops.where(extreme, spread(share, x.shape, axes), constant(0, x.dtype, x.shape)),)
 
     def evaluate(self, node: Node, operands: Sequence[Any]) -> Any:
         x = np.asarray(operands[0]).astype(node.operands[0].dtype.computed, copy=False)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ir import autodiff, interpret, ops
+from ir import autodiff, graph, interpret, ops
 from ir.dtype import dtypes
 from ir.node import Node, TensorType, make_node
 from ir.op import Body, GraphError, Op, describe, rejected
@@ -38,9 +38,9 @@ class Scan(Op):
         >>> project(sums, 1)                                # the cumulative sum
         <project float32[8]>
 
-    The builder adds to the body's outputs every carry as it is before the step, for the gradient to read: a scan in the
-    other direction over those saved carries, whose own carries are the cotangents. Results that nothing projects
-    cost nothing.
+    A value that every step reads whole is a carry that the body returns unchanged. The builder adds to the body's
+    outputs every changing carry as it is before the step, for the gradient to read: a scan in the other direction over
+    those saved carries, whose own carries are the cotangents. Results that nothing projects cost nothing.
     """
 
     name = "scan"
@@ -100,38 +100,48 @@ def scan(body: Body, carries: Sequence[Node], inputs: Sequence[Node], reverse: b
                          f"{len(inputs)} inputs")
     body = canonical_body(body, "scan")
     outputs = body.results[len(carries):]
-    saved = tuple(x for x in body.parameters[:len(carries)] if x not in outputs)
+    saved = tuple(before for before, after in zip(body.parameters, body.results[:len(carries)], strict=False)
+                  if before is not after and before not in outputs)
     attributes = ScanAttributes(Body(body.parameters, body.results + saved), len(carries), length, reverse)
     return make_node(SCAN, (*carries, *inputs), attributes)
 
 
 def _reversed_scan(node: Node, cotangents: Sequence[Node | None]) -> tuple[Node | None, ...]:
-    """The cotangents of a scan's operands.
+    """The cotangents of a scan's operands, by a scan in the other direction.
 
-    Backward carries: the cotangent of each floating-point carry. Inputs: what the forward step read, and the cotangents
-    of its outputs. Outputs: the cotangent of each floating-point input.
+    Its carries: the cotangent of each floating-point carry, and the carries that never change. Its inputs: what the
+    backward step reads of the other carries and of the inputs, and the cotangents of the outputs. Its outputs: the
+    cotangent of each floating-point input.
     """
     body, count, length, reverse = node.attributes
-    read = [_saved_carry(node, number) for number in range(count)] + list(node.operands[count:])
     arriving = [(number, g) for number, g in enumerate(cotangents) if number >= count and g is not None]
-    differentiable = [x.dtype.is_float for x in body.parameters]
-    carried = [number for number in range(count) if differentiable[number]]
+    seeds = {number: ops.fresh_parameter(*body.results[number].type) for number, _ in arriving}
+    carried = [number for number in range(count) if body.parameters[number].dtype.is_float]
+    carry_seeds = {number: ops.fresh_parameter(*body.results[number].type) for number in carried}
+    targets = carried + [n for n in range(count, len(body.parameters)) if body.parameters[n].dtype.is_float]
+    results = _body_gradient(body, {**carry_seeds, **seeds}, targets)
 
-    carry_cotangents = {number: ops.fresh_parameter(*body.results[number].type) for number in carried}
-    output_cotangents = [ops.fresh_parameter(*body.results[number].type) for number, _ in arriving]
-    seeds = {**carry_cotangents, **dict(zip([number for number, _ in arriving], output_cotangents, strict=True))}
-    targets = [number for number in range(len(body.parameters)) if differentiable[number]]
-    gradients = autodiff.gradient(
-        [body.results[number] for number in seeds], list(seeds.values()), [body.parameters[n] for n in targets])
-    results = [constant(0, *body.parameters[number].type) if g is None else g
-               for number, g in zip(targets, gradients, strict=True)]
-
-    backward = Body((*carry_cotangents.values(), *body.parameters, *output_cotangents), tuple(results))
+    needed = set(graph.topological_order(results))
+    read = [number for number, x in enumerate(body.parameters) if x in needed]
+    fixed = [number for number in read if number < count and body.results[number] is body.parameters[number]]
+    varying = [number for number in read if number not in fixed]
+    unchanged = [body.parameters[number] for number in fixed]
+    parameters = (*carry_seeds.values(), *unchanged, *(body.parameters[n] for n in varying), *seeds.values())
+    backward = Body(parameters, (*results[:len(carried)], *unchanged, *results[len(carried):]))
     initial = [cotangents[number] or constant(0, *body.results[number].type) for number in carried]
-    back = scan(backward, initial, [*read, *(g for _, g in arriving)], not reverse, length)
-    position = {number: index for index, number in enumerate(targets)}
+    stacked = [_saved_carry(node, number) if number < count else node.operands[number] for number in varying]
+    back = scan(backward, [*initial, *(node.operands[n] for n in fixed)], [*stacked, *(g for _, g in arriving)],
+                not reverse, length)
+    position = {number: index + (len(fixed) if number >= count else 0) for index, number in enumerate(targets)}
     return tuple(project(back, position[number]) if number in position else None
                  for number in range(len(body.parameters)))
+
+
+def _body_gradient(body: Body, seeds: dict[int, Node], targets: list[int]) -> list[Node]:
+    """The cotangents of the parameters ``targets``, given those (by number) of results; zeros where there is none."""
+    wrt = [body.parameters[number] for number in targets]
+    gradients = autodiff.gradient([body.results[number] for number in seeds], list(seeds.values()), wrt)
+    return [constant(0, *x.type) if g is None else g for x, g in zip(wrt, gradients, strict=True)]
 
 
 def _saved_carry(node: Node, number: int) -> Node:

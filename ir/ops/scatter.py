@@ -62,10 +62,11 @@ class Scatter(Op):
         if mode == "set":
             kept = scatter(cotangent, index, constant_like(updates, 0), batch, "set")
             return kept, None, ops.where(_wins(node), arriving, constant_like(updates, 0))
-        attains = ops.cast(ops.equal(x, node), x.dtype)
-        winners = ops.cast(ops.equal(updates, ops.gather(node, index, batch)), x.dtype)
-        share = ops.div(cotangent, scatter(attains, index, winners, batch))
-        return ops.mul(attains, share), None, ops.mul(winners, ops.gather(share, index, batch))
+        attains, winners = ops.equal(x, node), ops.equal(updates, ops.gather(node, index, batch))
+        count = scatter(ops.cast(attains, x.dtype), index, ops.cast(winners, x.dtype), batch)
+        share = ops.div(cotangent, count)
+        to_updates = ops.where(winners, ops.gather(share, index, batch), constant_like(updates, 0))
+        return ops.where(attains, share, constant_like(x, 0)), None, to_updates
 
     def evaluate(self, node: Node, operands: Sequence[Any]) -> Any:
         x, index, updates = operands

@@ -36,6 +36,17 @@ def is_integer(node: Node) -> bool:
     return node.dtype.is_integer
 
 
+def is_empty(node: Node) -> bool:
+    """A computed value of no elements."""
+    return 0 in node.shape and bool(node.operands) and node.op.pure
+
+
+@rule(Match(None, name="node", guard=is_empty), measure="a constant is lightest")
+def nothing_computed(node: Node) -> Node:
+    """A value without elements is the constant without elements."""
+    return constant(0, node.dtype, node.shape)
+
+
 # ------------------------------------------------------------------------------------------------ compositions
 
 

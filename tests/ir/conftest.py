@@ -13,7 +13,10 @@ FINITE_STEP = 1e-5
 Function = Callable[..., ir.Node]
 
 
-def weighted_total(nodes: Sequence[ir.Node | None], values: dict[ir.Node, np.ndarray], rng: np.random.Generator) -> ir.Node:
+Values = dict[ir.Node, np.ndarray]
+
+
+def weighted_total(nodes: Sequence[ir.Node | None], values: Values, rng: np.random.Generator) -> ir.Node:
     """A scalar: the nodes' elements, each with a random weight (bound in ``values``), added up."""
     total = ir.constant(0, ir.dtypes.float64)
     for node in nodes:
@@ -25,7 +28,7 @@ def weighted_total(nodes: Sequence[ir.Node | None], values: dict[ir.Node, np.nda
     return total
 
 
-def finite_difference(plan: ir.Plan, values: dict[ir.Node, np.ndarray], node: ir.Node) -> np.ndarray:
+def finite_difference(plan: ir.Plan, values: Values, node: ir.Node) -> np.ndarray:
     """The derivative of the plan's only output by each element of ``node``."""
     result = np.zeros(values[node].shape)
     for position in np.ndindex(result.shape):

@@ -13,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ir.dtype import (
-    DTypes, bfloat16_to_float32, dtype_named, dtype_of_numpy, dtype_of_value, dtypes, float32_to_bfloat16, promote,
+    DTypes,
+    bfloat16_to_float32,
+    dtype_named,
+    dtype_of_numpy,
+    dtype_of_value,
+    dtypes,
+    float32_to_bfloat16,
+    promote,
     to_dtype,
 )
 

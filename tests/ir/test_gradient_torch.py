@@ -130,6 +130,7 @@ def test_views(rng: np.random.Generator) -> None:
     compare(lambda v: ir.window(v, 2, 2, 2), lambda v: v.unfold(2, 2, 2), x)
 
 
+@pytest.mark.filterwarnings("ignore:index_reduce")
 def test_indexing(rng: np.random.Generator) -> None:
     x, index = rng.normal(size=(5, 3)), np.array([[0, 4, 4], [1, 0, 4]])
     rows = ir.concat([ir.constant(int(i), dtypes.int64, (1,)) for i in index.flat], 0)

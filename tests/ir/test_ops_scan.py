@@ -129,6 +129,19 @@ def test_the_forward_pass_runs_once() -> None:
     assert [node.attributes.reverse for node in scans] == [False, True]
 
 
+def test_the_backward_scan_is_handed_only_what_it_reads() -> None:
+    """The gradient of a cumulative sum reads no saved carry; weights that never change are not saved step by step."""
+    x = ir.parameter(0, FLOAT, (5,))
+    _, sums = rolled(cumulative_sum, [ir.constant(0, FLOAT)], [x])
+    (g,) = ir.gradient([sums], [ir.parameter(1, FLOAT, (5,))], [x])
+    assert {n.op.name for n in ir.topological_order([g])} == {"constant", "parameter", "scan", "project"}
+
+    h, w = ir.parameter(2, FLOAT, (2,)), ir.parameter(3, FLOAT, (2, 2))
+    final = rolled(recurrent, [h, w], [ir.parameter(4, FLOAT, (50, 2))])[0]
+    gradients = ir.gradient([final], [ir.constant(1, FLOAT, (2,))], [h, w])
+    assert all(n.shape != (50, 2, 2) for n in ir.topological_order([g for g in gradients if g is not None]))
+
+
 def test_equal_bodies_are_one_however_they_were_traced() -> None:
     x = ir.parameter(0, FLOAT, (5,))
     first, second = (rolled(cumulative_sum, [ir.constant(0, FLOAT)], [x]) for _ in range(2))

@@ -89,7 +89,9 @@ def test_pad(shape: tuple[int, ...], data, fill: float) -> None:
 
 @st.composite
 def ranges_in(draw, shape: tuple[int, ...]) -> tuple[tuple[int, int, int], ...]:
-    return tuple((start := draw(st.integers(0, n)), draw(st.integers(start, n)), draw(st.integers(1, 3))) for n in shape)
+    starts = [draw(st.integers(0, n)) for n in shape]
+    return tuple((start, draw(st.integers(start, n)), draw(st.integers(1, 3)))
+                 for start, n in zip(starts, shape, strict=True))
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple), st.data())
