@@ -1,0 +1,88 @@
+"""The tensors that exist, and the buffers in which values of the graph already lie.
+
+Two rules need to know all living tensors. A tensor that was computed before an assignment keeps its value although the
+memory it reads is overwritten: those that are not computed yet are computed in the same program, before the write. And
+``jit`` must tell the tensors of the world outside from those that a function makes while it is traced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from ir import Node
+
+if TYPE_CHECKING:
+    from tinygrad_like.tensor.base import TensorBase
+
+_tensors: WeakValueDictionary[int, TensorBase] = WeakValueDictionary()
+_known: WeakKeyDictionary[Node, Node] = WeakKeyDictionary()
+_boundaries: WeakKeyDictionary[Node, Node] = WeakKeyDictionary()
+_trace: ContextVar[Any] = ContextVar("trace", default=None)
+
+
+def register(tensor: TensorBase) -> None:
+    """Every tensor is registered at birth, by identity: tensors compare elementwise and cannot be in sets."""
+    _tensors[id(tensor)] = tensor
+
+
+def tensors() -> list[TensorBase]:
+    """All living tensors, oldest registration first."""
+    return list(_tensors.values())
+
+
+def is_buffer(node: Node) -> bool:
+    """Whether the node is a value in memory."""
+    return node.op.name == "buffer"
+
+
+# ----------------------------------------------------------------------------------------------- values in memory
+
+
+def record(node: Node, buffer: Node, boundary: bool) -> None:
+    """Notes that ``buffer`` holds the value of ``node``, so that later graphs read it instead of computing it again.
+
+    boundary: differentiation stops there too, as it does after ``realize``; reading with ``numpy`` keeps the history.
+    """
+    _known[node] = buffer
+    if boundary:
+        _boundaries[node] = buffer
+
+
+def forget(buffers: Iterable[Node]) -> None:
+    """Drops every note about buffers that are being overwritten."""
+    overwritten = set(buffers)
+    for table in (_known, _boundaries):
+        for node in [node for node, buffer in table.items() if buffer in overwritten]:
+            del table[node]
+
+
+def known_value(node: Node) -> Node | None:
+    """The buffer that holds the value of ``node``, if one does."""
+    return _known.get(node)
+
+
+def boundary(node: Node) -> Node | None:
+    """The buffer at which differentiation stops for ``node``, if it was realised."""
+    return _boundaries.get(node)
+
+
+# ----------------------------------------------------------------------------------------------- tracing
+
+
+def current_trace() -> Any:
+    """What ``jit`` is tracing right now, or None."""
+    return _trace.get()
+
+
+@contextmanager
+def tracing(trace: Any) -> Iterator[None]:
+    """Inside, nothing is computed: a function is being traced."""
+    token = _trace.set(trace)
+    try:
+        yield
+    finally:
+        _trace.reset(token)

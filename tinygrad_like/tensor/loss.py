@@ -1,0 +1,138 @@
+"""Losses. ``reduction``: "mean" or "sum" of all losses, or "none" for one each."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import ir
+from tinygrad_like.tensor.base import TensorBase
+
+if TYPE_CHECKING:
+    from tinygrad_like.tensor.tensor import Tensor
+
+
+class LossMixin(TensorBase):
+    """Methods of the prediction; the target is the argument."""
+
+    __slots__ = ()
+
+    def _reduced(self, reduction: str, count: Tensor | None = None) -> Tensor:
+        """The losses as ``reduction`` wants them; the mean is over ``count`` losses where not all count."""
+        if reduction not in ("mean", "sum", "none"):
+            raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+        if reduction == "none":
+            return self  # type: ignore[return-value]
+        if reduction == "sum" or count is not None:
+            total = self.sum()  # type: ignore[attr-defined]
+            return total if reduction == "sum" else total / count  # type: ignore[no-any-return]
+        return self.mean()  # type: ignore[attr-defined, no-any-return]
+
+    def pick(self, index: Tensor) -> Tensor:
+        """One element of each row of the last dimension: out[..] = self[.., index[..]], 0 for an index out of range."""
+        if index.shape != self.shape[:-1] or not index.dtype.is_integer:
+            raise ValueError(f"pick from shape {self.shape} needs integers of shape {self.shape[:-1]}, "
+                             f"got {index.dtype} of shape {index.shape}")
+        return self._make(ir.gather(self.node, index.node, self.ndim - 1), index)
+
+    # ------------------------------------------------------------------------------------------- classes
+
+    def cross_entropy(self, Y: Tensor, reduction: str = "mean", label_smoothing: float = 0.0,  # noqa: N803
+                      ignore_index: int = -100) -> Tensor:
+        """-log softmax(self)[class] for logits [batch, classes, ..] (or [classes]).
+
+        Y: classes, of the shape without the class dimension, or probabilities of the same shape.
+        label_smoothing: the part of the probability that is spread evenly over all classes
+        (https://arxiv.org/abs/1512.00567). Rows of class ``ignore_index`` do not count; any other class that does not
+        exist gives NaN.
+        """
+        axis = 0 if self.ndim == 1 else 1
+        rows = self._classes_last(axis)
+        if Y.shape == self.shape and Y.dtype.is_float:
+            target = Y._classes_last(axis)
+            even = label_smoothing / int(rows.shape[-1])
+            losses = -(rows.log_softmax() * (target * (1 - label_smoothing) + even)).sum(-1)
+            return losses._reduced(reduction)  # type: ignore[no-any-return]
+        return rows._class_losses(Y, label_smoothing, ignore_index, reduction)
+
+    def sparse_categorical_crossentropy(self, Y: Tensor, ignore_index: int = -1,  # noqa: N803
+                                        label_smoothing: float = 0.0, reduction: str = "mean") -> Tensor:
+        """``cross_entropy`` for classes in the last dimension: logits [.., classes], Y [..]."""
+        return self._class_losses(Y, label_smoothing, ignore_index, reduction)
+
+    def nll_loss(self, Y: Tensor, weight: Tensor | None = None, ignore_index: int | None = None,  # noqa: N803
+                 reduction: str = "mean") -> Tensor:
+        """-self[class] for log-probabilities [batch, classes, ..], each times the weight of its class.
+
+        The mean is weighted. Rows of class ``ignore_index`` do not count; any other that does not exist gives NaN.
+        """
+        rows = self._classes_last(0 if self.ndim == 1 else 1)
+        losses = -_strict_pick(rows, Y)
+        factor = Y.const_like(1, self.dtype) if weight is None else weight[Y]
+        if ignore_index is not None:
+            counts = Y.ne(ignore_index)
+            losses, factor = counts.where(losses, 0), counts.where(factor, 0)
+        return (losses * factor)._reduced(reduction, factor.sum())  # type: ignore[no-any-return]
+
+    def _classes_last(self, axis: int) -> Tensor:
+        order = [*(i for i in range(self.ndim) if i != axis), axis]
+        return self.permute(order)  # type: ignore[attr-defined, no-any-return]
+
+    def _class_losses(self, target: Tensor, label_smoothing: float, ignore_index: int, reduction: str) -> Tensor:
+        """log(sum(exp(x))) - x[class] of each row, with x - max in place of x.
+
+        Written so that its gradient is softmax - where(number == class, 1, 0) and nothing of the size of the logits
+        has to be kept.
+        """
+        if not 0.0 <= label_smoothing <= 1.0:
+            raise ValueError(f"label_smoothing must be between 0 and 1, got {label_smoothing}")
+        if target.shape != self.shape[:-1] or not target.dtype.is_integer:
+            raise ValueError(f"classes for logits with {self.shape[-1]} classes in rows {self.shape[:-1]} must be integers "
+                             f"of that shape, got {target.dtype} of shape {target.shape}")
+        x = self._as_float()
+        largest = x.max(-1, keepdim=True).detach()  # type: ignore[attr-defined]
+        log_total = (x - largest).exp().sum(-1).log()  # type: ignore[operator]
+        peak = largest.squeeze(-1)
+        losses = log_total - (_strict_pick(x, target) - peak)
+        if label_smoothing:
+            even = log_total - (x.mean(-1) - peak)  # type: ignore[attr-defined]
+            losses = losses * (1 - label_smoothing) + even * label_smoothing
+        counts = target.ne(ignore_index)
+        return counts.where(losses, 0)._reduced(reduction, counts.sum())  # type: ignore[no-any-return]
+
+    # ------------------------------------------------------------------------------------------- two classes
+
+    def binary_crossentropy(self, Y: Tensor, reduction: str = "mean") -> Tensor:  # noqa: N803
+        """-Y log(p) - (1 - Y) log(1 - p) for probabilities; each logarithm is at least -100, as in PyTorch."""
+        p = self._as_float()
+        yes, no = p.log().clamp(-100), (1 - p).log().clamp(-100)  # type: ignore[attr-defined, operator]
+        return (-(Y * yes) - (1 - Y) * no)._reduced(reduction)  # type: ignore[no-any-return]
+
+    def binary_crossentropy_logits(self, Y: Tensor, reduction: str = "mean",  # noqa: N803
+                                   pos_weight: Tensor | None = None) -> Tensor:
+        """``binary_crossentropy`` of sigmoid(self), without overflow; ``pos_weight`` multiplies the first term."""
+        yes, no = (-self).softplus(), self.softplus()  # type: ignore[attr-defined, operator]
+        first = Y * yes if pos_weight is None else pos_weight * Y * yes
+        return (first + (1 - Y) * no)._reduced(reduction)  # type: ignore[no-any-return]
+
+    # ------------------------------------------------------------------------------------------- distances
+
+    def mse_loss(self, target: Tensor, reduction: str = "mean") -> Tensor:
+        """The squared difference."""
+        return (self - target).square()._reduced(reduction)  # type: ignore[operator, no-any-return]
+
+    def l1_loss(self, target: Tensor, reduction: str = "mean") -> Tensor:
+        """The absolute difference."""
+        return (self - target).abs()._reduced(reduction)  # type: ignore[operator, no-any-return]
+
+    def huber_loss(self, target: Tensor, reduction: str = "mean", delta: float = 1.0) -> Tensor:
+        """Half the squared difference up to ``delta``, from there on linear."""
+        distance = (self - target).abs()  # type: ignore[operator]
+        losses = (distance < delta).where(distance * distance * 0.5, (distance - 0.5 * delta) * delta)
+        return losses._reduced(reduction)  # type: ignore[no-any-return]
+
+
+def _strict_pick(rows: Tensor, classes: Tensor) -> Tensor:
+    """``rows.pick(classes)``, NaN where the class does not exist: a loss that looks right would hide the mistake."""
+    known = (classes >= 0) & (classes < rows.shape[-1])
+    return known.where(rows.pick(classes), math.nan)

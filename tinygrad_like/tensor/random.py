@@ -1,0 +1,168 @@
+"""Random tensors. With one seed, one machine and one program, the same numbers in every run."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import ir
+from ir import Node, dtypes
+from ir.dtype import DType, DTypeLike, to_dtype
+from tinygrad_like.device import Device
+from tinygrad_like.tensor.base import Shape, TensorBase, shape_argument
+from tinygrad_like.tensor.random_state import random_state, words
+
+if TYPE_CHECKING:
+    from tinygrad_like.tensor.tensor import Tensor
+
+
+class RandomMixin(TensorBase):
+    """Samples from the usual distributions, and the usual initialisations of weights."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def manual_seed(seed: int = 0) -> None:
+        """Starts the random numbers anew."""
+        random_state.manual_seed(seed)
+
+    @classmethod
+    def rand(cls, *shape: Any, device: str | None = None, dtype: DTypeLike | None = None,
+             requires_grad: bool | None = None, contiguous: bool = True) -> Tensor:
+        """Evenly distributed over [0, 1). contiguous=False: recomputed wherever it is used instead of stored."""
+        chosen = dtypes.default_float if dtype is None else to_dtype(dtype)
+        if not chosen.is_float:
+            raise TypeError(f"rand gives floating-point numbers, not {chosen}; use randint or cast")
+        sizes = _sizes(shape)
+        place = Device.canonicalize(device)
+        node = _uniform(place, sizes, chosen)
+        return cls.from_node(ir.contiguous(node) if contiguous else node, place).requires_grad_(requires_grad)  # type: ignore[arg-type]
+
+    def rand_like(self, dtype: DTypeLike | None = None, device: str | None = None, **options: Any) -> Tensor:
+        """``rand`` of this shape, dtype and device."""
+        return type(self).rand(*self.shape, device=device or self._device, dtype=dtype or self.dtype, **options)
+
+    @classmethod
+    def randn(cls, *shape: Any, dtype: DTypeLike | None = None, device: str | None = None,
+              requires_grad: bool | None = None, **options: Any) -> Tensor:
+        """Normally distributed with mean 0 and standard deviation 1 (Box and Muller's transform)."""
+        uniform = cls.rand(2, *_sizes(shape), device=device, dtype=dtypes.float32, contiguous=False)
+        angle, radius = uniform[0] * (2 * math.pi), ((1 - uniform[1]).log() * -2).sqrt()  # type: ignore[index, operator]
+        result = (angle.cos() * radius).cast(dtype or dtypes.default_float)
+        return result.contiguous(**options).requires_grad_(requires_grad)  # type: ignore[no-any-return]
+
+    def randn_like(self, dtype: DTypeLike | None = None, device: str | None = None, **options: Any) -> Tensor:
+        """``randn`` of this shape, dtype and device."""
+        return type(self).randn(*self.shape, dtype=dtype or self.dtype, device=device or self._device, **options)
+
+    @classmethod
+    def uniform(cls, *shape: Any, low: float = 0.0, high: float = 1.0, dtype: DTypeLike | None = None,
+                device: str | None = None, requires_grad: bool | None = None) -> Tensor:
+        """Evenly distributed over [``low``, ``high``)."""
+        if not low < high:
+            raise ValueError(f"uniform needs low < high, got {low} and {high}")
+        chosen = dtypes.default_float if dtype is None else to_dtype(dtype)
+        spread = cls.rand(*_sizes(shape), device=device, contiguous=False) * (high - low)
+        return (spread.cast(chosen) + low).contiguous().requires_grad_(requires_grad)  # type: ignore[no-any-return]
+
+    @classmethod
+    def randint(cls, *shape: Any, low: int = 0, high: int = 10, dtype: DTypeLike = dtypes.int32,
+                device: str | None = None) -> Tensor:
+        """Integers evenly distributed over ``low`` to ``high - 1``."""
+        if not (isinstance(low, int) and isinstance(high, int)) or low >= high:
+            raise ValueError(f"randint needs integers low < high, got {low!r} and {high!r}")
+        if not to_dtype(dtype).is_integer:
+            raise TypeError(f"randint needs an integer dtype, got {dtype}")
+        return cls.uniform(*shape, low=low, high=high, dtype=dtype, device=device)
+
+    @classmethod
+    def normal(cls, *shape: Any, mean: float = 0.0, std: float = 1.0, requires_grad: bool | None = None,
+               **options: Any) -> Tensor:
+        """Normally distributed with ``mean`` and standard deviation ``std``."""
+        if std < 0:
+            raise ValueError(f"normal needs std >= 0, got {std}")
+        scaled = cls.randn(*_sizes(shape), **options) * std + mean
+        return scaled.contiguous().requires_grad_(requires_grad)  # type: ignore[no-any-return]
+
+    @classmethod
+    def scaled_uniform(cls, *shape: Any, **options: Any) -> Tensor:
+        """Evenly distributed over +-1 / sqrt(number of elements)."""
+        sizes = _sizes(shape)
+        bound = math.prod(sizes) ** -0.5  # type: ignore[arg-type]
+        return cls.uniform(*sizes, low=-bound, high=bound, **options)
+
+    @classmethod
+    def glorot_uniform(cls, *shape: Any, **options: Any) -> Tensor:
+        """Evenly distributed over +-sqrt(6 / (first size + product of the others)) (Glorot and Bengio, 2010)."""
+        sizes: Any = _sizes(shape)
+        bound = (6 / (sizes[0] + math.prod(sizes[1:]))) ** 0.5
+        return cls.uniform(*sizes, low=-bound, high=bound, **options)
+
+    @classmethod
+    def kaiming_uniform(cls, *shape: Any, a: float = 0.01, **options: Any) -> Tensor:
+        """Evenly distributed over +-sqrt(6 / ((1 + a^2) fan_in)) (He et al., https://arxiv.org/abs/1502.01852)."""
+        sizes: Any = _sizes(shape)
+        bound = (6 / (1 + a ** 2) / math.prod(sizes[1:])) ** 0.5
+        return cls.uniform(*sizes, low=-bound, high=bound, **options)
+
+    @classmethod
+    def kaiming_normal(cls, *shape: Any, a: float = 0.01, **options: Any) -> Tensor:
+        """Normally distributed with variance 2 / ((1 + a^2) fan_in) (He et al., https://arxiv.org/abs/1502.01852)."""
+        sizes: Any = _sizes(shape)
+        return cls.normal(*sizes, mean=0.0, std=(2 / (1 + a ** 2) / math.prod(sizes[1:])) ** 0.5, **options)
+
+    def multinomial(self, num_samples: int = 1, replacement: bool = False) -> Tensor:
+        """Indices (int32) drawn in proportion to the weights of each row; without replacement only one at a time."""
+        if not 1 <= self.ndim <= 2 or num_samples < 1:
+            raise ValueError(f"multinomial needs 1 or 2 dimensions and 1 or more samples, got {self.shape}, {num_samples}")
+        if num_samples > 1 and not replacement:
+            raise ValueError("multinomial of several samples needs replacement=True (sampling without it needs sorting)")
+        weights: Any = self._as_float() if self.ndim == 2 else self._as_float().unsqueeze(0)  # type: ignore[attr-defined]
+        totals = weights.cumsum(1)
+        threshold = type(self).rand(weights.shape[0], num_samples, 1, device=self._device) * totals[:, -1].reshape(-1, 1, 1)  # type: ignore[operator]
+        drawn = (threshold >= totals.unsqueeze(1)).sum(-1).clamp(0, weights.shape[1] - 1)
+        return (drawn if self.ndim == 2 else drawn.squeeze(0)).cast(dtypes.int32)  # type: ignore[no-any-return]
+
+
+def _sizes(shape: tuple[Any, ...]) -> Shape:
+    sizes = shape_argument(shape[0], shape[1:]) if shape else ()
+    if not all(isinstance(size, int) and size >= 0 for size in sizes):
+        raise ValueError(f"random tensors need sizes of 0 or more, got {sizes}")
+    return sizes
+
+
+def _uniform(device: str, shape: Shape, dtype: DType) -> Node:
+    """The leading bits of each word as the fraction of a number in [1, 2), less 1."""
+    count = math.prod(shape)  # type: ignore[arg-type]
+    total = -(-count * dtype.itemsize // 4)
+    key = random_state.stream(device).next_key(total)
+    if not count:
+        return ir.constant(0, dtype, shape)
+    number = ir.iota(count, dtypes.uint64)
+    _, fraction = dtypes.finfo(dtype)
+    unsigned = {2: dtypes.uint16, 4: dtypes.uint32, 8: dtypes.uint64}[dtype.itemsize]
+    bits = _element_bits(key, total, number, unsigned)
+    one = int(_one_bits(dtype))
+    mantissa = ir.shift_right(bits, ir.constant(dtype.bits - fraction, unsigned, bits.shape))
+    value = ir.bitcast(ir.bit_or(mantissa, ir.constant(one, unsigned, bits.shape)), dtype)
+    return ir.reshape(ir.sub(value, ir.constant(1, dtype, value.shape)), shape)
+
+
+def _element_bits(key: Node, total: int, number: Node, unsigned: DType) -> Node:
+    """The bits of the elements at ``number``: a word, half of one, or two."""
+    if unsigned is dtypes.uint32:
+        return words(key, total, number)
+    one = ir.constant(1, dtypes.uint64, number.shape)
+    if unsigned is dtypes.uint64:
+        double = ir.shift_left(number, one)
+        low, high = (ir.cast(words(key, total, place), dtypes.uint64) for place in (double, ir.add(double, one)))
+        return ir.bit_or(ir.shift_left(high, ir.constant(32, dtypes.uint64, number.shape)), low)
+    word = words(key, total, ir.shift_right(number, one))
+    upper = ir.shift_left(ir.cast(ir.bit_and(number, one), dtypes.uint32), ir.constant(4, dtypes.uint32, number.shape))
+    half = ir.bit_and(ir.shift_right(word, upper), ir.constant(0xFFFF, dtypes.uint32, number.shape))
+    return ir.cast(half, dtypes.uint16)
+
+
+def _one_bits(dtype: DType) -> int:
+    """The bits of 1.0."""
+    return {"float16": 0x3C00, "bfloat16": 0x3F80, "float32": 0x3F800000, "float64": 0x3FF0000000000000}[dtype.name]

@@ -1,0 +1,244 @@
+"""Computing values: which programs run for which tensors, and what else must be computed with them.
+
+Versions of memory. ``x.assign(y)`` makes a new version of the buffer of x; a tensor that was computed from an older
+version keeps its value. When an assignment runs, every living tensor that still reads what it overwrites is computed
+in the same program (the runtime puts all reads of a version before the write of the next).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import ir
+from ir import Node
+from ir.node import tagged
+from runtime import Buffer, buffer_node
+from runtime import realize as run
+from runtime.device import get_device
+from tinygrad_like.device import Device
+from tinygrad_like.tensor import live
+from tinygrad_like.tensor.base import TensorBase
+
+
+def realize(tensors: Sequence[TensorBase]) -> None:
+    """Computes the tensors, one program per device; afterwards each is a buffer of its own.
+
+    While ``jit`` traces, values do not exist: nothing happens, for the program as a whole will compute them.
+    """
+    if live.current_trace() is not None:
+        return
+    for device, group in _by_device(tensors).items():
+        group = [tensor for tensor in group if not _settled_by_value(tensor)]
+        outputs = [tensor.node for tensor in group]
+        distinct = _distinct(outputs)
+        for tensor, node, buffer in zip(group, outputs, compute(distinct, device, _symbols(group))):
+            _settle(tensor, node, buffer_node(buffer))
+
+
+def value(tensor: TensorBase) -> Buffer:
+    """The buffer with the value of ``tensor``, computed if need be; the tensor keeps its history for ``backward``."""
+    if live.current_trace() is not None:
+        raise live.current_trace().reading_error()
+    known = tensor._value if tensor._value is not None else tensor.node
+    if not live.is_buffer(known):
+        known = live.known_value(tensor.node) or tensor.node
+    if not live.is_buffer(known):
+        node = tensor.node
+        [buffer] = compute([node], tensor._device, tensor.symbols)
+        known = tensor._value = buffer_node(buffer)
+        if _reads_memory([node]):
+            live.record(node, known, boundary=False)
+    handle: Buffer = known.attributes.handle
+    return handle
+
+
+def compute(outputs: Sequence[Node], device: str | None = None, symbols: dict[str, int] | None = None) -> list[Buffer]:
+    """Runs the graph of ``outputs`` with everything that its assignments make necessary; one buffer per output."""
+    assigns = _pending_assigns(outputs)
+    readers: list[TensorBase] = []
+    if assigns:
+        readers, assigns = _with_stale_readers(list(outputs), assigns)
+    readers = [reader for reader in readers if not _settled_by_value(reader)]
+    nodes = [*outputs, *_distinct([reader.node for reader in readers])]
+    settled = [(reader, reader.node) for reader in readers]  # the run changes the nodes of tensors
+    place = get_device(device or Device.DEFAULT)
+    started = _started(nodes)
+    buffers = run(started, {**(symbols or {}), **_symbols(readers)}, place)
+    _advance(assigns)
+    for (reader, node), buffer in zip(settled, buffers[len(outputs):]):
+        _settle(reader, node, buffer_node(buffer))
+    return buffers[:len(outputs)]
+
+
+def _settle(tensor: TensorBase, node: Node, buffer: Node) -> None:
+    """``tensor`` was computed: it is its buffer from now on."""
+    if _reads_memory([node]) and live.known_value(node) is None and node is not buffer:
+        live.record(node, buffer, boundary=True)
+    tensor.node, tensor._value = buffer, None
+    tensor._device = buffer.attributes.handle.device.name
+
+
+def _settled_by_value(tensor: TensorBase) -> bool:
+    """Whether the value was computed for reading already: the tensor takes the buffer over."""
+    if tensor._value is None:
+        return False
+    live.record(tensor.node, tensor._value, boundary=True)
+    tensor.node, tensor._value = tensor._value, None
+    return True
+
+
+def _by_device(tensors: Iterable[TensorBase]) -> dict[str, list[TensorBase]]:
+    """The tensors that are not in memory yet, each once, by the device on which to compute them."""
+    groups: dict[str, list[TensorBase]] = {}
+    for tensor in {id(tensor): tensor for tensor in tensors}.values():
+        if not live.is_buffer(tensor.node):
+            groups.setdefault(tensor._device or Device.DEFAULT, []).append(tensor)
+    return groups
+
+
+def _symbols(tensors: Iterable[TensorBase]) -> dict[str, int]:
+    """The values of the bounded variables that the tensors were made with."""
+    merged: dict[str, int] = {}
+    for tensor in tensors:
+        merged.update(tensor.symbols or {})
+    return merged
+
+
+def _distinct(outputs: Sequence[Node]) -> list[Node]:
+    """The outputs with copies in place of repetitions: no two tensors may share a buffer, for one could be assigned.
+
+    A value that lies in another tensor's buffer already is copied too, and so is a plain buffer.
+    """
+    seen: set[Node] = set()
+    result: list[Node] = []
+    for number, node in enumerate(outputs):
+        known = live.known_value(node) or node
+        if node in seen or (live.is_buffer(known) and node.op.name != "assign"):
+            with tagged(number + 1):
+                result.append(ir.contiguous(known))
+        else:
+            result.append(node)
+        seen.add(node)
+    return result
+
+
+# ----------------------------------------------------------------------------------------------- graph walks
+
+
+def _walk(outputs: Iterable[Node], stop: Callable[[Node], bool]) -> set[Node]:
+    """The nodes that ``outputs`` depend on; operands of nodes at which ``stop`` holds are not entered."""
+    seen: set[Node] = set()
+    pending = list(outputs)
+    while pending:
+        node = pending.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if not stop(node):
+            pending.extend(node.operands)
+    return seen
+
+
+def _is_known(node: Node) -> bool:
+    return live.known_value(node) is not None
+
+
+def _reads_memory(outputs: Iterable[Node]) -> bool:
+    """Whether the values depend on a buffer: values that do not are cheap and need no place to be remembered in."""
+    return any(live.is_buffer(node) or _is_known(node) for node in _walk(outputs, _is_known))
+
+
+def _started(outputs: Sequence[Node]) -> list[Node]:
+    """The outputs with every value that lies in memory already replaced by its buffer."""
+    replacements: dict[Node, Node] = {}
+    for node in _walk(outputs, _is_known):
+        known = live.known_value(node)
+        if known is not None:
+            replacements[node] = known
+    return ir.substitute(outputs, replacements) if replacements else list(outputs)
+
+
+def _pending_assigns(outputs: Iterable[Node]) -> set[Node]:
+    """The assignments that must run for the outputs: those that have not run yet."""
+    return {node for node in _walk(outputs, _is_known) if node.op.name == "assign" and not _is_known(node)}
+
+
+def root_buffer(node: Node) -> Node:
+    """The buffer whose memory an assignment writes, through earlier assignments to it."""
+    while node.op.name == "assign":
+        node = live.known_value(node) or node.operands[0]
+    return node
+
+
+# ----------------------------------------------------------------------------------------------- versions
+
+
+def _newest(assigns: set[Node]) -> dict[Node, Node]:
+    """buffer -> the last of the assignments to it."""
+    superseded = {node.operands[0] for node in assigns}
+    return {root_buffer(node): node for node in assigns if node not in superseded}
+
+
+def _with_stale_readers(outputs: list[Node], assigns: set[Node]) -> tuple[list[TensorBase], set[Node]]:
+    """The living tensors that read what the assignments overwrite, and all assignments that run with them."""
+    chosen: list[TensorBase] = []
+    computed = assigns.union(outputs)
+    waiting = [tensor for tensor in live.tensors() if tensor.node not in computed]
+    while True:
+        found = _stale(waiting, assigns)
+        if not found:
+            return chosen, assigns
+        chosen += found
+        taken = {id(tensor) for tensor in found}
+        waiting = [tensor for tensor in waiting if id(tensor) not in taken]
+        assigns = assigns | _pending_assigns(tensor.node for tensor in found)
+
+
+def _stale(tensors: Sequence[TensorBase], assigns: set[Node]) -> list[TensorBase]:
+    """Those tensors that read an older version than the one that memory holds after the assignments."""
+    newest = _newest(assigns)
+    current = set(newest.values())
+    verdicts: dict[Node, bool] = {}
+    for tensor in tensors:
+        _judge(tensor.node, newest, current, assigns, verdicts)
+    return [tensor for tensor in tensors if verdicts[tensor.node]]
+
+
+def _judge(output: Node, newest: dict[Node, Node], current: set[Node], assigns: set[Node],
+           verdicts: dict[Node, bool]) -> None:
+    """Fills ``verdicts`` for everything below ``output``: whether it reads memory that is overwritten."""
+    pending = [output]
+    while pending:
+        node = pending[-1]
+        if node in verdicts:
+            pending.pop()
+            continue
+        known = live.known_value(node)
+        if node in assigns:
+            verdicts[node] = node not in current
+        elif known is not None or live.is_buffer(node):
+            verdicts[node] = (known or node) in newest
+        else:
+            missing = [operand for operand in node.operands if operand not in verdicts]
+            if missing:
+                pending.extend(missing)
+                continue
+            verdicts[node] = any(verdicts[operand] for operand in node.operands)
+        pending.pop()
+
+
+def _advance(assigns: set[Node]) -> None:
+    """The assignments have run: memory holds the newest versions, and tensors that stand for these are buffers."""
+    if not assigns:
+        return
+    newest = _newest(assigns)
+    live.forget(newest)
+    versions = {node: buffer for buffer, node in newest.items()}
+    for node, buffer in versions.items():
+        live.record(node, buffer, boundary=True)
+    for tensor in live.tensors():
+        buffer = versions.get(tensor.node)
+        if buffer is not None:
+            tensor.node, tensor._value = buffer, None
+
+

@@ -1,0 +1,3 @@
+from __future__ import annotations
+def grad(f): return f
+def value_and_grad(f): return f
