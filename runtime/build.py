@@ -49,7 +49,7 @@ def program_of(graph: CanonicalGraph, scheduled: Schedule, target: Target) -> Pr
     body = commands.of(scheduled)
     arguments = tuple(range(len(graph.leaves) + len(graph.fresh)))
     program = Program(body, tuple(storages.all), arguments, (*graph.bounds, *commands.steps))
-    return plan_memory(program, local=storages.local)
+    return plan_memory(program)
 
 
 class _Storages:
@@ -57,7 +57,6 @@ class _Storages:
 
     def __init__(self, graph: CanonicalGraph, scheduled: Schedule) -> None:
         self.all: list[Storage] = []
-        self.local: set[int] = set()
         self._ids: dict[Node, int] = {}
         for leaf in graph.leaves:
             self._ids[leaf] = self._new(storage_bytes(leaf.dtype, leaf.shape), leaf.dtype, argument=True)
@@ -80,10 +79,8 @@ class _Storages:
         self._ids[version] = self.of(buffer)
 
     def partials(self, temporary: Temporary) -> int:
-        """A temporary that one kernel's launches hand to each other, written before it is read."""
-        number = self._new(temporary.nbytes, temporary.dtype)
-        self.local.add(number)
-        return number
+        """A temporary that one kernel's launches hand to each other."""
+        return self._new(temporary.nbytes, temporary.dtype)
 
 
 class _Commands:

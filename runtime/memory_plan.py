@@ -2,14 +2,15 @@
 
 Greedy by size (the strategy that Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020,
 found best): the largest storage first, each at the smallest gap that holds it among the placed ones whose lives meet
-its own. A storage lives from the first to the last region that touches it, and through a whole Repeat where it is used
-both inside and outside, or carries a value from one step to the next.
+its own. A storage lives from the first to the last region that touches it, and through a whole Repeat where it is
+touched both inside and outside. What is touched only inside is written anew in each step before it is read there: a
+value that is carried from step to step is written before the loop.
 """
 
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -27,13 +28,9 @@ class Lifetime(NamedTuple):
         return self.first <= other.last and other.first <= self.last
 
 
-def plan_memory(program: Program, local: Collection[int] = ()) -> Program:
-    """``program`` with an offset for every temporary and the size of its arena.
-
-    local: temporaries that are written anew in each step of the Repeat that contains them before they are read there;
-    all others that a Repeat touches live as long as it runs.
-    """
-    lives = lifetimes(program.commands, local)
+def plan_memory(program: Program) -> Program:
+    """``program`` with an offset for every temporary and the size of its arena."""
+    lives = lifetimes(program.commands)
     sizes = {storage.id: storage.nbytes for storage in program.storages
              if storage.kind == "temporary" and storage.id in lives}
     offsets = place(sizes, lives)
@@ -55,22 +52,21 @@ class _Span(NamedTuple):
     last: int
 
 
-def lifetimes(commands: Sequence[Command], local: Collection[int] = ()) -> dict[int, Lifetime]:
+def lifetimes(commands: Sequence[Command]) -> dict[int, Lifetime]:
     """The lifetime of every storage that a launch touches."""
     touched: dict[int, list[tuple[int, tuple[_Span, ...]]]] = {}
     for position, (spans, region) in enumerate(_regions(commands)):
         for launch in region.launches:
             for key in launch.arguments:
                 touched.setdefault(key, []).append((position, spans))
-    return {key: _lifetime(uses, key in local) for key, uses in touched.items()}
+    return {key: _lifetime(uses) for key, uses in touched.items()}
 
 
-def _lifetime(uses: Sequence[tuple[int, tuple[_Span, ...]]], local: bool) -> Lifetime:
+def _lifetime(uses: Sequence[tuple[int, tuple[_Span, ...]]]) -> Lifetime:
+    """From the first to the last use, extended to every Repeat that contains some of the uses, but not all of them."""
     first, last = uses[0][0], uses[-1][0]
-    spans = {span for _, around in uses for span in around}
-    if local:  # the repeats that contain every use write it anew in each step
-        shared = set(uses[0][1]).intersection(*(around for _, around in uses))
-        spans -= shared
+    around_all = set(uses[0][1]).intersection(*(around for _, around in uses))
+    spans = {span for _, around in uses for span in around} - around_all
     return Lifetime(min([first, *(span.first for span in spans)]), max([last, *(span.last for span in spans)]))
 
 

@@ -29,34 +29,63 @@ def program(commands: list[Command], sizes: list[int]) -> Program:
     return Program(tuple(commands), storages, ())
 
 
-def unrolled(commands: tuple[Command, ...], steps: int = 2) -> list[tuple[int, ...]]:
-    """The storages that each executed region touches, every Repeat run ``steps`` times."""
-    executed: list[tuple[int, ...]] = []
+def assert_no_overlap(planned: Program) -> None:
+    """By executing: no storage that shares a byte with another is touched between two touches of that one, unless the
+    later touch is the first of a new step of a Repeat that contains all touches (which writes it anew)."""
+    lives = _lives_by_execution(planned.commands)
+    for storage in planned.storages:
+        assert storage.offset >= 0 and storage.offset % 64 == 0
+        assert storage.offset + storage.nbytes <= planned.arena_bytes or storage.id not in lives
+    for key, steps in lives.items():
+        for other, other_steps in lives.items():
+            a, b = planned.storages[key], planned.storages[other]
+            apart = a.offset + a.nbytes <= b.offset or b.offset + b.nbytes <= a.offset or 0 in (a.nbytes, b.nbytes)
+            if key < other and not apart:
+                assert not any(x[0] <= y[1] and y[0] <= x[1] for x in steps for y in other_steps), (a, b)
+
+
+def _lives_by_execution(commands: tuple[Command, ...]) -> dict[int, list[tuple[int, int]]]:
+    """For each storage the intervals of executed regions in which it must keep its contents: one for each time that the
+    innermost body containing all its uses runs."""
+    times: dict[int, list[tuple[tuple[int, ...], int]]] = {}
+    clock = 0
+
+    def run(part: tuple[Command, ...], steps: tuple[int, ...]) -> None:
+        nonlocal clock
+        for command in part:
+            if isinstance(command, Repeat):
+                for _ in range(2):
+                    clock += 1
+                    run(command.body, (*steps, clock))
+            else:
+                clock += 1
+                for key in {key for one in command.launches for key in one.arguments}:
+                    times.setdefault(key, []).append((steps, clock))
+
+    run(commands, ())
+    return {key: _intervals(uses, _innermost(commands, key)) for key, uses in times.items()}
+
+
+def _innermost(commands: tuple[Command, ...], key: int) -> int:
+    """How many Repeats contain every use of ``key``."""
     for command in commands:
-        if isinstance(command, Repeat):
-            for _ in range(steps):
-                executed.extend(unrolled(command.body, steps))
-        else:
-            executed.append(tuple(key for one in command.launches for key in one.arguments))
-    return executed
+        if isinstance(command, Repeat) and _touches(command, key):
+            alone = sum(_touches(other, key) for other in commands) == 1
+            return 1 + _innermost(command.body, key) if alone else 0
+    return 0
 
 
-def assert_no_overlap(planned: Program, local: set[int] = frozenset()) -> None:
-    """By executing two steps of each Repeat: between the first and the last touch of a storage (for a local one: within
-    one step, which one body traversal covers) no other storage that shares a byte with it is touched."""
-    executed = unrolled(planned.commands)
-    touches: dict[int, list[int]] = {}
-    for time, keys in enumerate(executed):
-        for key in keys:
-            touches.setdefault(key, []).append(time)
-    spans = {key: (min(times), max(times)) for key, times in touches.items() if key not in local}
-    items = [(planned.storages[key], *span) for key, span in spans.items()]
-    for i, (a, a_first, a_last) in enumerate(items):
-        assert a.offset >= 0 and a.offset % 64 == 0 and a.offset + a.nbytes <= planned.arena_bytes
-        for b, b_first, b_last in items[i + 1 :]:
-            together = a_first <= b_last and b_first <= a_last
-            apart = a.offset + a.nbytes <= b.offset or b.offset + b.nbytes <= a.offset
-            assert apart or not together or 0 in (a.nbytes, b.nbytes), (a, b)
+def _touches(command: Command, key: int) -> bool:
+    if isinstance(command, Repeat):
+        return any(_touches(inner, key) for inner in command.body)
+    return any(key in one.arguments for one in command.launches)
+
+
+def _intervals(uses: list[tuple[tuple[int, ...], int]], depth: int) -> list[tuple[int, int]]:
+    grouped: dict[tuple[int, ...], list[int]] = {}
+    for steps, time in uses:
+        grouped.setdefault(steps[:depth], []).append(time)
+    return [(min(times), max(times)) for times in grouped.values()]
 
 
 def test_values_that_are_never_alive_together_share_memory() -> None:
@@ -88,16 +117,25 @@ def test_a_small_value_fills_the_gap_that_fits_best() -> None:
 def test_a_value_used_in_and_after_a_repeat_lives_through_it() -> None:
     commands: list[Command] = [region(0), Repeat("step", 3, False, (region(0, 1), region(1, 2), region(2))), region(0)]
     planned = plan_memory(program(commands, [256, 256, 256]))
-    assert planned.arena_bytes == 3 * 256  # 1 and 2 may carry contents from step to step
+    assert planned.arena_bytes == 3 * 256
     assert_no_overlap(planned)
 
 
-def test_local_values_of_a_step_share_memory() -> None:
+def test_values_of_one_step_share_memory() -> None:
     body = (region(0, 1), region(1, 2), region(2, 3), region(3, 0))
     commands: list[Command] = [region(0), Repeat("step", 3, False, body), region(0)]
-    planned = plan_memory(program(commands, [256] * 4), local={1, 2, 3})
+    planned = plan_memory(program(commands, [256] * 4))
     assert planned.arena_bytes == 3 * 256
-    assert_no_overlap(planned, local={1, 2, 3})
+    assert_no_overlap(planned)
+
+
+def test_a_value_of_an_outer_step_lives_through_an_inner_repeat() -> None:
+    inner = Repeat("inner", 3, False, (region(0, 1), region(2)))
+    commands: list[Command] = [Repeat("outer", 3, False, (region(0), inner, region(3)))]
+    planned = plan_memory(program(commands, [256] * 4))
+    assert lifetimes(commands) == {0: (0, 2), 1: (1, 1), 2: (2, 2), 3: (3, 3)}
+    assert planned.arena_bytes == 2 * 256
+    assert_no_overlap(planned)
 
 
 def test_lifetimes_are_positions_of_regions() -> None:
