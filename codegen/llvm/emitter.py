@@ -8,7 +8,7 @@ statement is visited once, so that emission is linear in the size of the functio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from codegen import loops
@@ -61,6 +61,25 @@ def parallel_loop(function: loops.Function) -> loops.For | None:
     return None
 
 
+def bound_definitions(function: loops.Function, loop: loops.For) -> list[loops.Let]:
+    """The definitions in the function's own body that the bounds of ``loop`` depend on, in order."""
+    needed = {loop.start, loop.stop}
+    found = []
+    for statement in reversed(function.body):
+        if isinstance(statement, loops.Let) and statement.variable in needed:
+            found.append(statement)
+            needed.update(_operands(statement.value))
+    return found[::-1]
+
+
+def _operands(value: loops.Value) -> Iterator[loops.Atom]:
+    fields = [value] if isinstance(value, (loops.Literal, loops.Variable)) else vars(value).values()
+    for field in fields:
+        for item in field if isinstance(field, tuple) else (field,):
+            if isinstance(item, (loops.Literal, loops.Variable)):
+                yield item
+
+
 class FunctionEmitter:
     """The state of emitting one function: its instructions and what every variable and buffer is called."""
 
@@ -92,16 +111,12 @@ class FunctionEmitter:
         return "\n".join([head, "entry:", *builder.lines, "}"])
 
     def task_count_text(self) -> str:
-        """The definition of ``NAME.tasks``: the statements before the PARALLEL loop, and its trip count."""
+        """The definition of ``NAME.tasks``: the trip count of the PARALLEL loop, from what its bounds depend on."""
         loop = parallel_loop(self.function)
         assert loop is not None
         self._read_symbols()
-        for statement in self.function.body:
-            if statement is loop:
-                break
-            if not isinstance(statement, (loops.Let, loops.Comment)):
-                raise UnsupportedOperation("only values may stand before a PARALLEL loop with run-time bounds")
-            self.statement(statement)
+        for let in bound_definitions(self.function, loop):
+            self.let(let)
         span = self.atom(loop.stop) - self.atom(loop.start) + (loop.step - 1)
         count = span.binary("sdiv", loop.step)
         result = (count > 0).select(count, 0)

@@ -49,7 +49,7 @@ def gather(pointers: Value, dtype_name: str, mask: Value) -> Value:
     type_ = memory_type(dtype_name, lanes)
     builder = pointers.builder
     if lanes == 1:
-        zero = from_memory(builder.constant(type_, 0), dtype_name)
+        zero = builder.constant(vector(REPRESENTATIONS[dtype_name].register, 1), 0)
         return _if(mask, lambda: load(pointers, dtype_name, 1, False), zero)
     name = f"llvm.masked.gather.{type_.suffix}.{pointers.type.suffix}"
     builder.module.declare(name, type_.text, [pointers.type.text, "i32 immarg", mask.type.text, type_.text])
