@@ -222,5 +222,5 @@ class _Run:
     def attributes(self, node: Node) -> Any:
         """The node's attributes with its bodies rewritten (the same object where nothing changed)."""
         changed = {field: self.bodies[value] for field, value in node.attributes._asdict().items()
-                   if isinstance(value, Body) and self.bodies.get(value, value) is not value}
+                   if isinstance(value, Body) and self.bodies.get(value, value) != value}
         return node.attributes._replace(**changed) if changed else node.attributes
