@@ -76,7 +76,7 @@ def _distribute(node: Node, cotangent: Any, path: dict[Node, None], arrived: dic
     for operand, part in zip(node.operands, parts, strict=True):
         if part is None or operand not in path:
             continue
-        if part.type != operand.type:
+        if part.dtype is not operand.dtype or part.shape != operand.shape:
             raise GraphError(f"the gradient of {node.op.name} gave {describe(part)} for {describe(operand)}")
         arrived[operand][0].append(part)
 

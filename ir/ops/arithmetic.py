@@ -14,13 +14,18 @@ import numpy as np
 from ir import ops
 from ir.dtype import NEGATIVE_ZERO
 from ir.node import Node
-from ir.ops.constant import constant_like, constant_value
+from ir.ops.constant import CONSTANT, constant_like, constant_value
 from ir.ops.elementwise import ANY, FLOATS, INTEGERS, NUMBERS, ElementwiseOp
 
 
 def is_constant(x: Node, value: float) -> bool:
     """Whether every element of ``x`` is the number ``value`` (-0.0 is not 0.0, True is not 1)."""
     return constant_value(x) == value and not x.dtype.is_bool
+
+
+def _one_is_constant(x: Node, y: Node) -> bool:
+    """Whether there is something to simplify: a constant, and operands of one type (or else the op shall complain)."""
+    return (x.op is CONSTANT or y.op is CONSTANT) and x.dtype is y.dtype and x.shape == y.shape
 
 
 def zeros_like(x: Node) -> Node:
@@ -41,13 +46,13 @@ def _neutral_in_sum(x: Node) -> bool:
 
 
 def _add_shortcut(x: Node, y: Node) -> Node | None:
-    if x.type != y.type:
+    if not _one_is_constant(x, y):
         return None
     return y if _neutral_in_sum(x) else x if _neutral_in_sum(y) else None
 
 
 def _sub_shortcut(x: Node, y: Node) -> Node | None:
-    return x if is_constant(y, 0) and x.type == y.type else None
+    return x if _one_is_constant(x, y) and is_constant(y, 0) else None
 
 
 neg: ElementwiseOp = ElementwiseOp(
@@ -69,7 +74,7 @@ sub = ElementwiseOp(
 
 
 def _mul_shortcut(x: Node, y: Node) -> Node | None:
-    if x.type != y.type:
+    if not _one_is_constant(x, y):
         return None
     if x.dtype.is_integer and (is_constant(x, 0) or is_constant(y, 0)):
         return zeros_like(x)  # not for floats: 0 * infinity is NaN
@@ -95,7 +100,7 @@ def _reciprocal_gradient(node: Node, g: Node) -> tuple[Node, ...]:
 
 
 def _div_shortcut(x: Node, y: Node) -> Node | None:
-    return x if is_constant(y, 1) and x.type == y.type else None
+    return x if _one_is_constant(x, y) and is_constant(y, 1) else None
 
 
 mul = ElementwiseOp(
@@ -142,7 +147,7 @@ truncdiv = ElementwiseOp(
 
 
 def _pow_shortcut(x: Node, y: Node) -> Node | None:
-    if x.type != y.type or not x.dtype.is_float:
+    if not _one_is_constant(x, y) or not x.dtype.is_float:
         return None
     exponent = constant_value(y)
     if exponent == 0:

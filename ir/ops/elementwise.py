@@ -10,7 +10,7 @@ import numpy as np
 from ir.dtype import DType, DTypes, dtypes
 from ir.node import Node, TensorType, make_node
 from ir.op import NoAttributes, Op, rejected
-from ir.ops.constant import constant, constant_value
+from ir.ops.constant import CONSTANT, constant, constant_value
 
 GradientRule = Callable[[Node, Node], "tuple[Node | None, ...]"]
 Shortcut = Callable[..., "Node | None"]
@@ -63,7 +63,7 @@ class ElementwiseOp(Op):
             if simpler is not None:
                 return simpler
         node = make_node(self, operands, _NO_ATTRIBUTES)
-        return self._folded(node) if all(constant_value(x) is not None for x in operands) else node
+        return self._folded(node) if all(x.op is CONSTANT for x in operands) else node
 
     def _folded(self, node: Node) -> Node:
         values = [np.asarray(constant_value(x), dtype=x.dtype.held) for x in node.operands]

@@ -62,6 +62,13 @@ def test_float_constants_are_rounded_to_their_type() -> None:
     assert dtypes.float64.constant(0.1) == 0.1
 
 
+@given(st.floats(), st.sampled_from(DTypes.floats))
+def test_constants_round_as_arrays_do(value: float, dtype) -> None:
+    constant, array = dtype.constant(value), dtype.rounded(np.float64(value))
+    assert constant != constant if math.isnan(value) else math.copysign(1, constant) == math.copysign(1, array)
+    np.testing.assert_array_equal(np.float64(constant), np.float64(array))
+
+
 def test_special_constants_are_canonical() -> None:
     zero, negative = dtypes.float32.constant(0.0), dtypes.float32.constant(-0.0)
     assert zero != negative and math.copysign(1, negative) == -1 and negative == dtypes.float64.constant(-0.0)
