@@ -16,4 +16,4 @@ class CNN(nn.Sequential):
             nn.Conv2d(1, 32, 5), nn.ReLU(), nn.Conv2d(32, 32, 5), nn.ReLU(), nn.BatchNorm2d(32), nn.MaxPool2d(2),
             nn.Conv2d(32, 64, 3), nn.ReLU(), nn.Conv2d(64, 64, 3), nn.ReLU(), nn.BatchNorm2d(64), nn.MaxPool2d(2),
             nn.Flatten(), nn.Linear(576, 10),
-        )  # fmt: skip
+        )

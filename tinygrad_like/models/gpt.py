@@ -72,17 +72,28 @@ class GPT(nn.Module):
         self._initialise()
 
     def forward(self, tokens: Tensor) -> Tensor:
+        return self._head(self.hidden(tokens))
+
+    def hidden(self, tokens: Tensor) -> Tensor:
+        """What the head reads: [batch, time, width]."""
         time = tokens.shape[1]
         if time > self.config.context:
             raise ValueError(f"{time} tokens exceed the model's context of {self.config.context}")
         x = self.dropout(self.token_embedding(tokens) + self.position_embedding.weight[:time])
         for block in self.blocks:
             x = block(x)
-        return self.norm(x).linear(self.token_embedding.weight.transpose(0, 1))
+        return self.norm(x)
+
+    def next_token_logits(self, tokens: Tensor, position: Tensor) -> Tensor:
+        """The logits [batch, 1, vocabulary] of what follows ``position`` (one integer, [1]): the head reads one row."""
+        return self._head(self.hidden(tokens)[:, position])
 
     def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """The mean cross-entropy in nats of ``targets`` [batch, time]."""
         return self(tokens).flatten(0, 1).sparse_categorical_crossentropy(targets.flatten())
+
+    def _head(self, hidden: Tensor) -> Tensor:
+        return hidden.linear(self.token_embedding.weight.transpose(0, 1))
 
     def _initialise(self) -> None:
         shortcut = 0.02 / (2 * self.config.layers) ** 0.5

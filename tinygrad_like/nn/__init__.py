@@ -33,4 +33,4 @@ __all__ = [
     "Identity", "InstanceNorm", "L1Loss", "LayerNorm", "LayerNorm2d", "LeakyReLU", "Linear", "MSELoss", "MaxPool2d",
     "Module", "ModuleList", "MultiHeadAttention", "RMSNorm", "ReLU", "Sequential", "SiLU", "Sigmoid", "Softmax",
     "Tanh", "TransformerBlock", "causal_mask", "datasets", "init", "optim", "state",
-]  # fmt: skip
+]

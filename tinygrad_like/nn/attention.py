@@ -35,7 +35,7 @@ class MultiHeadAttention(Module):
     def forward(
         self, query: Tensor, key: Tensor | None = None, value: Tensor | None = None, mask: Tensor | None = None,
         is_causal: bool = False,
-    ) -> Tensor:  # fmt: skip
+    ) -> Tensor:
         q, k, v = (self._split_heads(x) for x in self._project(query, key, value))
         attended = q.scaled_dot_product_attention(
             k, v, attn_mask=mask, dropout_p=self.dropout if self.training else 0.0, is_causal=is_causal

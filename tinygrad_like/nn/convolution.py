@@ -25,7 +25,7 @@ class Convolution(Module):
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes = 1, padding: Sizes | str = 0,
         dilation: Sizes = 1, groups: int = 1, bias: bool = True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if in_channels % groups or out_channels % groups:
             raise ValueError(f"groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}")
         self.kernel_size = _tuple(kernel_size, self.dimensions)
@@ -81,7 +81,7 @@ class ConvTranspose2d(Module):
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes = 1, padding: Sizes = 0,
         output_padding: Sizes = 0, groups: int = 1, bias: bool = True, dilation: Sizes = 1,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.kernel_size = _tuple(kernel_size, 2)
         self.stride, self.padding, self.output_padding = stride, padding, output_padding
         self.groups, self.dilation = groups, dilation

@@ -24,5 +24,5 @@ class Linear(Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-1:] != (self.in_features,):
             raise ValueError(f"Linear({self.in_features}, {self.out_features}) expects [..., {self.in_features}], "
-                             f"got {list(x.shape)}")  # fmt: skip
+                             f"got {list(x.shape)}")
         return x.linear(self.weight.transpose(0, 1), self.bias)

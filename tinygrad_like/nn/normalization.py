@@ -68,7 +68,7 @@ class LayerNorm(Module):
     def __init__(
         self, normalized_shape: int | tuple[int, ...], eps: float = 1e-5, elementwise_affine: bool = True,
         bias: bool = True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
         self.eps = eps
         self.weight: Tensor | None = Tensor.ones(*self.normalized_shape) if elementwise_affine else None

@@ -71,22 +71,14 @@ def get_parameters(obj: Any) -> list[Tensor]:
 def load_state_dict(
     model: Any, state_dict: dict[str, Tensor], strict: bool = True, verbose: bool = False, consume: bool = False,
     realize: bool = True,
-) -> list[Tensor]:  # fmt: skip
+) -> list[Tensor]:
     """Copy ``state_dict`` into the tensors of ``model`` and return those; nothing changes where an error is raised.
 
     strict: every tensor of the model must be there (names that the model lacks are passed over, as in tinygrad).
     verbose: print how many were loaded. consume: empty ``state_dict`` on the way. realize: copy now, not lazily.
     Errors: ValueError for a missing name or for a shape that differs.
     """
-    report = missing_and_unexpected(model, state_dict)
-    if strict and report.missing_keys:
-        raise ValueError(describe_mismatch(LoadReport(report.missing_keys, []), state_dict))
-    targets = {name: tensor for name, tensor in get_state_dict(model).items() if name in state_dict}
-    for name, tensor in targets.items():
-        found = state_dict[name].shape
-        # A single element may be stored as () or as (1,): PyTorch and tinygrad differ there.
-        if found != tensor.shape and {tuple(found), tensor.shape} != {(), (1,)}:
-            raise ValueError(f"{name} has shape {tensor.shape} in the model and {tuple(found)} in the state")
+    targets = check_fits(model, state_dict, strict)
     for name, tensor in targets.items():
         value = state_dict.pop(name) if consume else state_dict[name]
         value = value if isinstance(value, Tensor) else Tensor(np.asarray(value))
@@ -97,6 +89,20 @@ def load_state_dict(
     if verbose:
         print(f"loaded {len(loaded)} tensors, {sum(tensor.nbytes() for tensor in loaded) / 1e6:.2f} MB")
     return loaded
+
+
+def check_fits(model: Any, state_dict: Mapping[str, Any], strict: bool = True) -> dict[str, Tensor]:
+    """The tensors of ``model`` that ``state_dict`` has values for; errors as of ``load_state_dict``."""
+    missing = missing_and_unexpected(model, state_dict).missing_keys
+    if strict and missing:
+        raise ValueError(describe_mismatch(LoadReport(missing, []), state_dict))
+    targets = {name: tensor for name, tensor in get_state_dict(model).items() if name in state_dict}
+    for name, tensor in targets.items():
+        found = tuple(state_dict[name].shape)
+        # A single element may be stored as () or as (1,): PyTorch and tinygrad differ there.
+        if found != tensor.shape and {found, tensor.shape} != {(), (1,)}:
+            raise ValueError(f"{name} has shape {tensor.shape} in the model and {found} in the state")
+    return targets
 
 
 def missing_and_unexpected(model: Any, state_dict: Mapping[str, Any]) -> LoadReport:
@@ -115,7 +121,7 @@ def describe_mismatch(report: LoadReport, state_dict: Mapping[str, Any]) -> str:
         parts.append(f"it lacks {len(report.missing_keys)} of the model's tensors, first {first}{hint}")
     if report.unexpected_keys:
         parts.append(f"it has {len(report.unexpected_keys)} tensors that the model lacks, "
-                     f"first {report.unexpected_keys[0]}")  # fmt: skip
+                     f"first {report.unexpected_keys[0]}")
     return f"the state does not fit the model: {' and '.join(parts)}; strict=False loads what fits"
 
 
@@ -131,12 +137,13 @@ def safe_save(
 
 def safe_load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """The named tensors of a safetensors file. Errors: InputError where the file is truncated, damaged or foreign."""
-    return {name: _loaded(stored) for name, stored in read_safetensors(path)[0].items()}
+    return safe_load_with_metadata(path)[0]
 
 
-def safe_load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The metadata of a safetensors file."""
-    return read_safetensors(path)[1]
+def safe_load_with_metadata(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The named tensors and the metadata of a safetensors file."""
+    tensors, metadata = read_safetensors(path)
+    return {name: _loaded(stored) for name, stored in tensors.items()}, metadata
 
 
 def load_file(model: Any, path: str | os.PathLike[str]) -> None:

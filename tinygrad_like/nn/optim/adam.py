@@ -20,7 +20,7 @@ class Adam(Optimizer):
     def __init__(
         self, params: Parameters, lr: float = 0.001, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8,
         weight_decay: float = 0.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         for name, value in (("b1", b1), ("b2", b2)):
             if not 0 <= value < 1:
                 raise ValueError(f"{name} lies in [0, 1), got {value}")
@@ -78,5 +78,5 @@ class AdamW(Adam):
     def __init__(
         self, params: Parameters, lr: float = 0.001, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8,
         weight_decay: float = 0.01,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(params, lr, b1, b2, eps, weight_decay)

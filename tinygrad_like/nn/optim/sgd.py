@@ -17,7 +17,7 @@ class SGD(Optimizer):
     def __init__(
         self, params: Parameters, lr: float = 0.001, momentum: float = 0.0, weight_decay: float = 0.0,
         nesterov: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if momentum < 0 or weight_decay < 0:
             raise ValueError(f"momentum and weight_decay are not negative, got {momentum} and {weight_decay}")
         if nesterov and momentum == 0:

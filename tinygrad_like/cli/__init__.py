@@ -1,0 +1,35 @@
+"""The command ``tgl``: train, sample, dump, doctor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+
+from tinygrad_like import __version__
+from tinygrad_like.cli import doctor, dump, sample, train
+from tinygrad_like.cli.parser import Parser, run_command
+
+_COMMANDS: dict[str, tuple[ModuleType, str]] = {
+    "train": (train, "train a GPT on a text"),
+    "sample": (sample, "let a trained model write"),
+    "dump": (dump, "look at a computation: graph, kernels, loops, LLVM IR, assembly, CUDA C"),
+    "doctor": (doctor, "say what this installation can do and what is missing"),
+}
+
+
+def make_parser() -> Parser:
+    """The parser of all commands."""
+    parser = Parser(prog="tgl", description="Train and look into models, down to machine code.")
+    parser.add_argument("--version", action="version", version=f"tgl {__version__}")
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    for name, (module, help_line) in _COMMANDS.items():
+        command = commands.add_parser(name, help=help_line, description=module.__doc__.partition("``: ")[2])
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``tgl`` with these arguments (the process's own by default); returns the exit status."""
+    options = make_parser().parse_args(arguments)
+    return run_command(f"tgl {options.command}", lambda: options.run(options))
