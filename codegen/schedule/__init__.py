@@ -8,7 +8,7 @@ The phases, each in a file of its own:
 4. ``inline``: values that cost nothing to recompute disappear into their readers;
 5. ``contraction``: sums of products are recognised by the axes of their factors;
 6. ``assignments``: whoever reads an old version of a buffer runs before it is overwritten;
-7. ``group``: one group per computation;
+7. ``group``, ``alignment``, ``legality``, ``merge``: one group per computation, merged where that saves bytes;
 8. ``kernels``, ``coalesce``: groups become kernels, with axes joined again and a home for every value;
 9. ``order``: the kernels in order.
 """
@@ -29,6 +29,7 @@ from codegen.schedule.contraction import classify
 from codegen.schedule.cost import Limits
 from codegen.schedule.group import Partition
 from codegen.schedule.inline import inline
+from codegen.schedule.merge import Merger
 from codegen.schedule.order import ordered_steps
 from codegen.schedule.scan import LoopBody, LoopContext, Part
 from ir.graph import topological_order
@@ -68,6 +69,9 @@ def _scheduled(builder: Builder, outputs: Sequence[Node], limits: Limits) -> tup
     for computation in remaining:
         computation.contraction = classify(computation)
     partition = Partition(remaining, limits)
+    merger = Merger(partition)
+    merger.merge_neighbours()
+    merger.merge_siblings()
     steps = ordered_steps(partition)
     stored = tuple(value for computation in remaining if partition.is_stored(computation)
                    for value in computation.values)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from codegen.index import Axis
-from codegen.schedule.computation import Access, Computation, Kind, producers_of
+from codegen.schedule.computation import Computation, Kind, producers_of
 from codegen.schedule.cost import Limits, bytes_of
 from ir.node import Node
 
@@ -20,6 +20,7 @@ class Group:
     """Computations under shared outer loops.
 
     loops: the shared outer loops, by number; ``axis_loops`` says which axis of which member runs along which.
+    writers: the members that overwrite a version of a buffer.
     accumulators: the members that reduce over some of these loops, with those loops: complete only after them.
     rank: the place in an order of all groups in which whatever reads comes after what it reads.
     """
@@ -29,7 +30,9 @@ class Group:
     axis_loops: dict[Computation, dict[Axis, int]]
     rank: int
     accumulators: dict[Computation, frozenset[int]] = field(default_factory=dict)
+    writers: list[Computation] = field(default_factory=list)
     version: int = 0
+    reads: tuple[int, dict[Node, None]] | None = None
     operations: int = 0
     serial: int = field(default_factory=lambda: next(_serial))
 
@@ -41,6 +44,7 @@ class Group:
             numbers = {}
         loops = {number: axis for axis, number in numbers.items()}
         return Group({computation: None}, loops, {computation: numbers}, computation.number,
+                     writers=[computation] if computation.overwrites is not None else [],
                      operations=computation.operations)
 
     @property
@@ -123,6 +127,11 @@ class Partition:
         start, end = (first, second) if first.rank < second.rank else (second, first)
         return any(following is end for group in self._between(start, end) for following in self.following(group))
 
+    def is_joined(self, first: Group, second: Group) -> bool:
+        """Whether any path leads from one to the other."""
+        start, end = (first, second) if first.rank < second.rank else (second, first)
+        return end in self.following(start) or self.has_path(start, end)
+
     def join(self, kept: Group, absorbed: Group) -> None:
         """Moves the members of ``absorbed`` to ``kept``; there must be no path between them. Loops are up to the caller.
 
@@ -137,8 +146,10 @@ class Partition:
         for member in absorbed.members:
             kept.members[member] = None
             self.group_of[member] = kept
+        kept.writers += absorbed.writers
         kept.operations += absorbed.operations
         kept.version += 1
+        absorbed.members = {}
 
     def split(self, member: Computation) -> Group:
         """Takes a member that neither reads its group nor is read in it out into a group of its own."""
@@ -168,19 +179,19 @@ class Partition:
         for rank in range(start, len(self._order)):
             self._order[rank].rank = rank
 
-    def reads_outside(self, group: Group) -> dict[Node, list[tuple[Computation, Access]]]:
-        """What the group reads from memory, with who reads it where."""
-        found: dict[Node, list[tuple[Computation, Access]]] = {}
-        for member in group.members:
-            for access in member.accesses:
-                producer = self.producers.get(access.value)
-                if producer is None or self.group_of[producer] is not group:
-                    found.setdefault(access.value, []).append((member, access))
-        return found
+    def values_read(self, group: Group) -> dict[Node, None]:
+        """The values that the group reads from memory (cached for the group's version)."""
+        if group.reads is None or group.reads[0] != group.version:
+            found = dict.fromkeys(access.value for member in group.members for access in member.accesses)
+            for member in group.members:
+                for value in member.values:
+                    found.pop(value, None)
+            group.reads = group.version, found
+        return group.reads[1]
 
     def bytes_moved(self, group: Group) -> int:
         """Distinct values read, plus values stored."""
-        read = sum(bytes_of(value) for value in self.reads_outside(group))
+        read = sum(map(bytes_of, self.values_read(group)))
         return read + sum(member.nbytes for member in group.members if self.is_stored(member))
 
 

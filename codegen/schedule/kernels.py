@@ -23,7 +23,7 @@ def build_kernel(partition: Partition, group: Group) -> Kernel:
         return _scan_kernel(members[0], members[0].scan)
     stored = {member.node for member in members if partition.is_stored(member)}
     outer, statements = _statements(partition, group, members)
-    statements = _fold(statements, stored)
+    statements = _fold(statements, stored, {member.node: member.overwrites for member in group.writers})
     outer, statements = _joined(outer, statements)
     kernel = Kernel("", "", outer, list(statements), (), ())
     _assign_homes(statements, outer, stored, {member.node for member in group.accumulators})
@@ -139,9 +139,14 @@ def _joined(outer: tuple[Axis, ...], statements: list[Statement]) -> tuple[tuple
 # ------------------------------------------------------------------------------------------------------- homes
 
 
-def _fold(statements: list[Statement], stored: set[Node]) -> list[Statement]:
-    """Pointwise values that one later statement reads at its own point become part of that statement's expression."""
+def _fold(statements: list[Statement], stored: set[Node], overwritten: Mapping[Node, Node | None]) -> list[Statement]:
+    """Pointwise values that one later statement reads at its own point become part of that statement's expression.
+
+    Not across a statement that overwrites (``overwritten``: which version it does) what the value reads.
+    """
     reads = _reads_within(statements)
+    places = {statement.value: place for place, statement in enumerate(statements)}
+    lost = {version: places[value] for value, version in overwritten.items() if version is not None}
     folded: dict[Node, Expression] = {}
     result: list[Statement] = []
     for statement in statements:
@@ -150,11 +155,17 @@ def _fold(statements: list[Statement], stored: set[Node]) -> list[Statement]:
             statement = _substituted(statement, rewriter, {})
         readers = reads.of_value.get(statement.value, [])
         if (statement.monoid is None and statement.scatter is None and statement.value not in stored
-                and len(readers) == 1 and _at_own_point(statement, *readers[0])):
+                and len(readers) == 1 and _at_own_point(statement, *readers[0])
+                and not (lost and _reads_lost(statement, lost, places[readers[0][0].value]))):
             folded[statement.value] = statement.expression
         else:
             result.append(statement)
     return result
+
+
+def _reads_lost(statement: Statement, lost: Mapping[Node, int], place: int) -> bool:
+    """Whether the statement reads a version that is overwritten before the statement at ``place``."""
+    return any(isinstance(part, Read) and lost.get(part.value, place) < place for part in walk(*_roots(statement)))
 
 
 class _ReadsWithin:

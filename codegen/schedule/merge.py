@@ -1,0 +1,165 @@
+"""Merging groups: pairs in the order of the bytes they save, each under the clauses of ``legality``.
+
+Two groups meet where one reads what the other computes, or (afterwards) where both read a value from outside in step.
+The bytes saved are exact: T(A) + T(B) - T(A and B), where T counts distinct values read and values stored once each.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import count
+
+from codegen.schedule.alignment import Digits, Pairs, Refusal, align, align_siblings
+from codegen.schedule.computation import Computation, Kind
+from codegen.schedule.cost import bytes_of
+from codegen.schedule.group import Group, Partition
+from codegen.schedule.legality import Legality
+from ir.node import Node
+
+_MOST_SIBLINGS = 16  # readers of one value that are tried against each other
+
+
+class Merger:
+    """Merges the groups of a partition."""
+
+    def __init__(self, partition: Partition) -> None:
+        self.partition = partition
+        self.digits = Digits()
+        self.legality = Legality(partition, self.digits)
+        self._heap: list[tuple[int, int, Group, Group]] = []
+        self._serial = count()
+        self._failed: set[tuple[int, int, int, int]] = set()
+
+    # ------------------------------------------------------------------------------------- producer and consumer
+
+    def merge_neighbours(self) -> None:
+        """Merges groups with the groups that read their values, until no legal merge saves a byte."""
+        for group in self.partition.groups:
+            self._push(group, self._reading(group))
+        while self._heap:
+            negative_gain, _, first, second = heapq.heappop(self._heap)
+            if not first.members or not second.members or self._is_known_to_fail(first, second):
+                continue
+            gain = self.bytes_saved(first, second)
+            if gain < -negative_gain:
+                if gain > 0:
+                    heapq.heappush(self._heap, (-gain, next(self._serial), first, second))
+                continue
+            pairs = self.try_merge(first, second)
+            if isinstance(pairs, Refusal):
+                self._failed.add((first.serial, first.version, second.serial, second.version))
+                continue
+            self.merge(first, second, pairs)
+            self._push(first, self._reading(first))
+            for producer in self._read_by(first):
+                self._push(producer, (first,))
+
+    def _is_known_to_fail(self, first: Group, second: Group) -> bool:
+        return (first.serial, first.version, second.serial, second.version) in self._failed
+
+    def _push(self, first: Group, seconds: Iterable[Group]) -> None:
+        for second in seconds:
+            if not self._is_known_to_fail(first, second):
+                gain = self.bytes_saved(first, second)
+                if gain > 0:
+                    heapq.heappush(self._heap, (-gain, next(self._serial), first, second))
+
+    def _reading(self, group: Group) -> list[Group]:
+        """The groups that read a value of ``group``."""
+        partition = self.partition
+        return list(dict.fromkeys(
+            home for member in group.members for value in member.values for reader in partition.readers.get(value, ())
+            if (home := partition.group_of[reader]) is not group))
+
+    def _read_by(self, group: Group) -> list[Group]:
+        """The groups whose values ``group`` reads."""
+        partition = self.partition
+        producers = (partition.producers.get(access.value) for member in group.members for access in member.accesses)
+        return list(dict.fromkeys(
+            home for producer in producers if producer is not None
+            and (home := partition.group_of[producer]) is not group))
+
+    def bytes_saved(self, first: Group, second: Group) -> int:
+        """Loads and stores that one kernel would not do; ``second`` may read from ``first``, not the other way."""
+        partition = self.partition
+        outside = partition.values_read(first)
+        saved = 0
+        for value in partition.values_read(second):
+            producer = partition.producers.get(value)
+            if producer is not None and producer in first.members:
+                saved += bytes_of(value)
+                if not producer.required and all(
+                        partition.group_of[reader] in (first, second) for reader in partition.readers[value]):
+                    saved += bytes_of(value)
+            elif value in outside and (producer is None or producer not in second.members):
+                saved += bytes_of(value)
+        return saved
+
+    def try_merge(self, first: Group, second: Group) -> Pairs | Refusal:
+        """The loops that one kernel of both would share, or why there is none."""
+        pairs = align(self.partition, self.digits, first, second)
+        if isinstance(pairs, Refusal):
+            return pairs
+        refusal = self.legality.refuse(first, second, pairs)
+        if refusal is not None:
+            return refusal
+        if not pairs and any(self._stays_stored(member, first, second) for member in first.members):
+            return Refusal("other kernels read it too, and no loop would be shared")
+        if self.partition.has_path(first, second):
+            return Refusal("another kernel stands between the two")
+        return pairs
+
+    def _stays_stored(self, member: Computation, first: Group, second: Group) -> bool:
+        readers = self.partition.readers.get(member.node, ())
+        return any(self.partition.group_of[reader] not in (first, second) for reader in readers)
+
+    def merge(self, first: Group, second: Group, pairs: Pairs) -> None:
+        """Makes the two one group under the loops ``pairs``; ``first`` becomes it."""
+        names = {other: loop for loop, other in pairs.items()}
+        for member in first.members:
+            first.axis_loops[member] = {axis: loop for axis, loop in first.axis_loops[member].items() if loop in pairs}
+        for member in second.members:
+            first.axis_loops[member] = {axis: names[loop] for axis, loop in second.axis_loops[member].items()
+                                        if loop in names}
+        first.loops = {loop: axis for loop, axis in first.loops.items() if loop in pairs}
+        for member, loops in second.accumulators.items():
+            first.accumulators[member] = frozenset(names[loop] for loop in loops)
+        self.partition.join(first, second)
+
+    # --------------------------------------------------------------------------------------------------- siblings
+
+    def merge_siblings(self) -> None:
+        """Merges groups that read the same values in the same loops, where neither waits for the other."""
+        readers: defaultdict[Node, list[Group]] = defaultdict(list)
+        for group in self.partition.groups:
+            if not group.has_contraction and next(iter(group.members)).kind not in (Kind.SCATTER, Kind.SCAN):
+                for value in self.partition.values_read(group):
+                    readers[value].append(group)
+        by_size = sorted(readers.items(), key=lambda item: -bytes_of(item[0]))
+        for value, groups in by_size:
+            alive = list(dict.fromkeys(groups))[:_MOST_SIBLINGS]
+            if len(alive) > 1 and bytes_of(value) > self.partition.limits.tiny:
+                self._merge_among(alive)
+
+    def _merge_among(self, groups: list[Group]) -> None:
+        kept: list[Group] = []
+        for group in groups:
+            if not group.members or group in kept:
+                continue
+            if not any(self._merge_sibling(other, group) for other in kept):
+                kept.append(group)
+
+    def _merge_sibling(self, first: Group, second: Group) -> bool:
+        if first is second or not first.members or self._is_known_to_fail(first, second):
+            return False
+        outside = self.partition.values_read(first)
+        shared = [value for value in self.partition.values_read(second) if value in outside]
+        pairs = align_siblings(self.partition, first, second, shared)
+        if not isinstance(pairs, Refusal) and self.legality.refuse(first, second, pairs) is None \
+                and not self.partition.is_joined(first, second):
+            self.merge(first, second, pairs)
+            return True
+        self._failed.add((first.serial, first.version, second.serial, second.version))
+        return False
