@@ -28,10 +28,10 @@ def train(model: nn.Module, digits: Digits, epochs: int, batch: int, rate: float
     @TinyJit
     def step(index: Tensor) -> Tensor:
         """One step on the images that ``index`` [batch] chooses; all of it is one compiled program."""
-        optimizer.zero_grad()
         loss = model(images[index]).sparse_categorical_crossentropy(labels[index])
         loss.backward()
         optimizer.step()
+        optimizer.zero_grad()
         return loss.realize()
 
     accuracy = 0.0

@@ -23,8 +23,7 @@ from runtime import dump as stages
 from runtime import explain as explanation
 from runtime.profile import Profile, profile
 from tinygrad_like.io import write_text
-from tinygrad_like.tensor import Tensor
-from tinygrad_like.tensor.realization import graph_to_run
+from tinygrad_like.tensor import Tensor, live
 
 STAGES = tuple(stages.STAGES)
 Inspected = Union[Tensor, Iterable[Tensor], Callable[[], "Inspected"]]
@@ -41,7 +40,9 @@ def graph_of(what: Inspected) -> list[Node]:
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
             raise TypeError(f"expected a Tensor, several, or a function that returns them; got {type(tensor).__name__}")
-    return graph_to_run(tensors)
+    outputs = [tensor.node for tensor in tensors]
+    known = {node: live.known_value(node) for node in ir.topological_order(outputs)}
+    return ir.substitute(outputs, {node: value for node, value in known.items() if value is not None})
 
 
 def dump(what: Inspected, stage: str = "schedule", target: str | None = None) -> str:

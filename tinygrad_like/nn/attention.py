@@ -27,10 +27,10 @@ class MultiHeadAttention(Module):
         self.in_proj_weight = init.xavier_uniform(
             3 * embed_dim, embed_dim, fan_in=embed_dim, fan_out=3 * embed_dim
         )
-        self.in_proj_bias: Tensor | None = Tensor.zeros(3 * embed_dim) if bias else None
+        self.in_proj_bias: Tensor | None = init.zeros(3 * embed_dim) if bias else None
         self.out_proj = Linear(embed_dim, embed_dim, bias)
         if self.out_proj.bias is not None:
-            self.out_proj.bias = Tensor.zeros(embed_dim)
+            self.out_proj.bias = init.zeros(embed_dim)
 
     def forward(
         self, query: Tensor, key: Tensor | None = None, value: Tensor | None = None, mask: Tensor | None = None,

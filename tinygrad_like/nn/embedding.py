@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tinygrad_like.nn import init
 from tinygrad_like.nn.module import Module
 from tinygrad_like.tensor import Tensor
 
@@ -17,7 +18,7 @@ class Embedding(Module):
 
     def __init__(self, num_embeddings: int, embedding_dim: int) -> None:
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        self.weight = Tensor.randn(num_embeddings, embedding_dim)
+        self.weight = init.normal(num_embeddings, embedding_dim)
 
     def forward(self, index: Tensor) -> Tensor:
         if index.is_floating_point():

@@ -1,15 +1,38 @@
-"""Initial values of parameters. Functions ending in ``_`` overwrite the tensor they are given and return it."""
+"""New parameters and their initial values.
+
+Functions without ``_`` make a parameter: a tensor in memory of its own, which requires a gradient. Functions ending in
+``_`` overwrite the tensor they are given and return it.
+"""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from ir import dtypes
+from ir.dtype import DType
 from tinygrad_like.tensor import Tensor
+
+
+def zeros(*shape: int, dtype: DType = dtypes.float32) -> Tensor:
+    """Zeros."""
+    return Tensor(np.zeros(shape, dtype.numpy)).requires_grad_()
+
+
+def ones(*shape: int, dtype: DType = dtypes.float32) -> Tensor:
+    """Ones."""
+    return Tensor(np.ones(shape, dtype.numpy)).requires_grad_()
+
+
+def normal(*shape: int, std: float = 1.0) -> Tensor:
+    """Normal with mean 0."""
+    return Tensor.normal(*shape, std=std).realize().requires_grad_()
 
 
 def uniform(*shape: int, bound: float) -> Tensor:
     """Uniform in [-bound, bound)."""
-    return Tensor.uniform(*shape, low=-bound, high=bound)
+    return Tensor.uniform(*shape, low=-bound, high=bound).realize().requires_grad_()
 
 
 def fan_in_uniform(*shape: int, fan_in: int) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ir import dtypes
+from tinygrad_like.nn import init
 from tinygrad_like.nn.module import Module
 from tinygrad_like.tensor import Tensor
 
@@ -20,12 +21,12 @@ class BatchNorm(Module):
         self, size: int, eps: float = 1e-5, affine: bool = True, track_running_stats: bool = True, momentum: float = 0.1
     ) -> None:
         self.eps, self.momentum, self.track_running_stats = eps, momentum, track_running_stats
-        self.weight: Tensor | None = Tensor.ones(size) if affine else None
-        self.bias: Tensor | None = Tensor.zeros(size) if affine else None
+        self.weight: Tensor | None = init.ones(size) if affine else None
+        self.bias: Tensor | None = init.zeros(size) if affine else None
         if track_running_stats:
-            self.running_mean = Tensor.zeros(size).is_param_(False)
-            self.running_var = Tensor.ones(size).is_param_(False)
-            self.num_batches_tracked = Tensor.zeros(dtype=dtypes.int64).is_param_(False)
+            self.running_mean = _statistic(init.zeros(size))
+            self.running_var = _statistic(init.ones(size))
+            self.num_batches_tracked = _statistic(init.zeros(dtype=dtypes.int64))
 
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim < 2:
@@ -71,8 +72,8 @@ class LayerNorm(Module):
     ) -> None:
         self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
         self.eps = eps
-        self.weight: Tensor | None = Tensor.ones(*self.normalized_shape) if elementwise_affine else None
-        self.bias: Tensor | None = Tensor.zeros(*self.normalized_shape) if elementwise_affine and bias else None
+        self.weight: Tensor | None = init.ones(*self.normalized_shape) if elementwise_affine else None
+        self.bias: Tensor | None = init.zeros(*self.normalized_shape) if elementwise_affine and bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         count = len(self.normalized_shape)
@@ -96,8 +97,8 @@ class GroupNorm(Module):
         if num_channels % num_groups:
             raise ValueError(f"num_groups={num_groups} must divide num_channels={num_channels}")
         self.num_groups, self.eps = num_groups, eps
-        self.weight: Tensor | None = Tensor.ones(num_channels) if affine else None
-        self.bias: Tensor | None = Tensor.zeros(num_channels) if affine else None
+        self.weight: Tensor | None = init.ones(num_channels) if affine else None
+        self.bias: Tensor | None = init.zeros(num_channels) if affine else None
 
     def forward(self, x: Tensor) -> Tensor:
         size = math.prod(x.shape[1:]) // self.num_groups
@@ -122,12 +123,17 @@ class RMSNorm(Module):
 
     def __init__(self, dim: int, eps: float = 1e-6, elementwise_affine: bool = True) -> None:
         self.eps = eps
-        self.weight: Tensor | None = Tensor.ones(dim) if elementwise_affine else None
+        self.weight: Tensor | None = init.ones(dim) if elementwise_affine else None
 
     def forward(self, x: Tensor) -> Tensor:
         wide = x if x.dtype in (dtypes.float32, dtypes.float64) else x.float()
         normed = wide * (wide.square().mean(-1, keepdim=True) + self.eps).rsqrt()
         return _scale_and_shift(normed.cast(x.dtype), self.weight, None)
+
+
+def _statistic(tensor: Tensor) -> Tensor:
+    """A tensor that training changes, but not by its gradient."""
+    return tensor.is_param_(False).requires_grad_(False)
 
 
 def _scale_and_shift(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:

@@ -27,12 +27,12 @@ def training_step(
     @jit
     def compiled(rate: Tensor, *batch: Tensor) -> Tensor:
         optimizer.set_lr(rate)
-        optimizer.zero_grad()
         loss = loss_of(*batch)
         loss.backward()
         if clip is not None:
             clip_grad_norm_(optimizer.params, clip)
         optimizer.step()
+        optimizer.zero_grad()  # here and not first: gradients that outlive the step would need memory of their own
         return loss.realize()
 
     def step(rate: float, *batch: Any) -> Tensor:

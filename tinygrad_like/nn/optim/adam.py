@@ -32,7 +32,7 @@ class Adam(Optimizer):
         self.m, self.v = self._zeros_like_params(), self._zeros_like_params()
         # b1ᵗ and b2ᵗ in float64: 1 - b2ᵗ loses three digits to cancellation in the first steps.
         self.powers = [
-            Tensor([1.0, 1.0], dtype=dtypes.float64, device=group.lr.device).is_param_(False)
+            Tensor([1.0, 1.0], dtype=dtypes.float64, device=group.lr.device).is_param_(False).requires_grad_(False)
             for group in self.param_groups
         ]
 

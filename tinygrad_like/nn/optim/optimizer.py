@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Union
 
+import numpy as np
+
 from ir import dtypes
 from ir.dtype import DType
 from tinygrad_like.nn import state
@@ -26,6 +28,7 @@ class ParameterGroup:
         self.params = params
         self.dtype = _wide(params)
         self.lr = Tensor([float(lr)], dtype=self.dtype, device=params[0].device).is_param_(False)
+        self.lr.requires_grad_(False)
         self.settings = settings
 
     def __getitem__(self, name: str) -> Any:
@@ -74,6 +77,8 @@ class Optimizer:
         for p in parameters:
             if not p.dtype.is_float:
                 raise ValueError(f"a parameter has dtype {p.dtype}; only floating-point tensors can be optimized")
+            if p.requires_grad is None:
+                p.requires_grad_()  # backward() gives gradients to marked tensors and then to no others
         if parameters:
             self.param_groups.append(ParameterGroup(parameters, rate, {**defaults, **group}))
 
@@ -174,8 +179,8 @@ def state_dtype(parameter: Tensor) -> DType:
 
 
 def _zeros_like(parameter: Tensor) -> Tensor:
-    zeros = Tensor.zeros(*parameter.shape, dtype=state_dtype(parameter), device=parameter.device)
-    return zeros.contiguous().realize().is_param_(False)
+    array = np.zeros(parameter.shape, state_dtype(parameter).numpy)
+    return Tensor(array, device=parameter.device).is_param_(False).requires_grad_(False)
 
 
 def _wide(params: list[Tensor]) -> DType:
