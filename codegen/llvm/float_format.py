@@ -70,6 +70,13 @@ def whole(x: Value) -> Value:
     return x.builder.intrinsic("roundeven", x.type, [x])
 
 
+def nearest_integer(x: Value, factor: float) -> tuple[Value, Value]:
+    """x * factor rounded to a whole number below 2^(mantissa - 1), as a float (never -0.0) and as an integer."""
+    magic = format_of(x).magic
+    shifted = fma(x, factor, magic)
+    return shifted - magic, shifted.bits() - x.constant(magic).bits()
+
+
 def clamp(x: Value, low: Number, high: Number) -> Value:
     """x in [low, high]; NaN stays NaN. Compare and select is one instruction, LLVM's minnum is three."""
     raised = (x < low).select(x.constant(low), x)

@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 
 from codegen.llvm.builder import Value, fma, vector
 from codegen.llvm.control import choose_rare
-from codegen.llvm.float_format import FLOAT64, magnitude, polynomial, whole
+from codegen.llvm.float_format import FLOAT64, magnitude, nearest_integer, polynomial, whole
 from codegen.llvm.memory import all_lanes, gather
 
 _TWO_OVER_PI = 0.6366197723675814
@@ -40,7 +40,7 @@ Finish = Callable[[Value, Value], Value]  # from (r, j) to the function of r + j
 
 def sine(x: Value) -> Value:
     """sin(x); NaN at infinity."""
-    return _reduced(x, _sine_at)
+    return x.equals(0.0).select(x, _reduced(x, _sine_at))  # -0.0 is its own sine
 
 
 def cosine(x: Value) -> Value:
@@ -50,17 +50,16 @@ def cosine(x: Value) -> Value:
 
 def tangent(x: Value) -> Value:
     """tan(x); NaN at infinity."""
-    return _reduced(x, _tangent_at)
+    return x.equals(0.0).select(x, _reduced(x, _tangent_at))
 
 
 def _reduced(x: Value, finish: Finish) -> Value:
     """``finish(r, j)`` of the reduced argument; the table is only read where some lane is too large for the parts."""
     element = x.type.element
-    count = whole(x * _TWO_OVER_PI)
+    count, quadrant = nearest_integer(x, _TWO_OVER_PI)
     r = x
     for part in _HALF_PI[element]:
         r = fma(count, -part, r)
-    quadrant = x.builder.intrinsic("fptosi.sat", x.type.integer, [count], x.type.integer, x.type)
     is_large = magnitude(x).compare("ugt", _LARGE[element])
     return choose_rare(is_large, finish(r, quadrant), lambda: _large(x, finish))
 

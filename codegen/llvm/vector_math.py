@@ -26,11 +26,11 @@ from collections.abc import Callable, Sequence
 
 from codegen.llvm.builder import Value, fma
 from codegen.llvm.float_format import (
-    Format,
     at_most,
     clamp,
     format_of,
     magnitude,
+    nearest_integer,
     polynomial,
     split_exponent,
     times_power_of_two,
@@ -69,16 +69,10 @@ _EXP2_TAIL = {
 }
 
 
-def _nearest_integer(x: Value, factor: float, format_: Format) -> tuple[Value, Value]:
-    """x * factor rounded to a whole number, as a float and as an integer."""
-    shifted = fma(x, factor, format_.magic)
-    return shifted - format_.magic, shifted.bits() - x.constant(format_.magic).bits()
-
-
 def _exp_minus_one_reduced(x: Value) -> tuple[Value, Value]:
     """(q, n) with e^x = (1 + q) * 2^n and |q| below 0.42; for x in the range where e^x is finite."""
     format_ = format_of(x)
-    whole, exponent = _nearest_integer(x, LOG2_E, format_)
+    whole, exponent = nearest_integer(x, LOG2_E)
     rest = fma(whole, -format_.ln2_low, fma(whole, -format_.ln2_high, x))
     tail = polynomial(rest, _EXP_TAIL[x.type.element])
     return fma(rest * rest, tail, rest), exponent
@@ -92,9 +86,8 @@ def exp(x: Value) -> Value:
 
 def exp2(x: Value) -> Value:
     """2^x."""
-    format_ = format_of(x)
-    bounded = clamp(x, *format_.exp2_range)
-    whole, exponent = _nearest_integer(bounded, 1.0, format_)
+    bounded = clamp(x, *format_of(x).exp2_range)
+    whole, exponent = nearest_integer(bounded, 1.0)
     rest = bounded - whole
     return times_power_of_two(fma(polynomial(rest, _EXP2_TAIL[x.type.element]), rest, 1.0), exponent)
 
