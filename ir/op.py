@@ -6,12 +6,14 @@ NumPy reference and its builder. Everything else in the project reads these decl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import index
 from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 
-from ir.node import Node, TensorType, user_location
+from ir.node import Node, Shape, TensorType, user_location
+from ir.symbolic import Dimension
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -37,6 +39,23 @@ def rejected(operation: str, operands: Sequence[Node], expected: str, fix: str =
 def describe(value: Node | TensorType) -> str:
     """A type as errors and dumps write it: ``float32[2, 3]``."""
     return f"{value.dtype.name}{list(value.shape)}"
+
+
+def as_size(value: int | Dimension) -> int | Dimension:
+    """A size as graphs hold it: a Dimension or a Python int (not NumPy's, which prints differently)."""
+    return value if isinstance(value, Dimension) else index(value)
+
+
+def as_shape(sizes: Iterable[int | Dimension]) -> Shape:
+    """A shape as graphs hold it; GraphError for a size below 0 or of another type than int and Dimension."""
+    given = tuple(sizes)
+    try:
+        shape = tuple([as_size(size) for size in given])
+    except TypeError:
+        raise GraphError(f"a shape consists of integers and Dimensions, got {given}") from None
+    if not all(size >= 0 for size in shape):
+        raise GraphError(f"the sizes of a shape are at least 0, got {given}")
+    return shape
 
 
 def concrete(node: Node) -> tuple[int, ...]:

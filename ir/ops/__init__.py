@@ -28,6 +28,7 @@ from ir.ops.permute import PERMUTE, permute
 from ir.ops.expand import EXPAND, expand
 from ir.ops.pad import PAD, pad
 from ir.ops.slice import SLICE, range_shape, slice, unslice
+from ir.ops.dimension import dimension_value
 from ir.ops.flip import FLIP, flip
 from ir.ops.concat import CONCAT, concat
 from ir.ops.skew import SKEW, fold, skew
@@ -53,8 +54,8 @@ __all__ = [
     "GATHER", "IOTA", "OPS", "PAD", "PARAMETER", "PERMUTE", "PROJECT", "REDUCE", "RESHAPE", "SCAN", "SCATTER", "SKEW",
     "SLICE", "STOP_GRADIENT", "WINDOW", "Body", "ElementwiseOp", "abs", "add", "assign", "bit_and", "bit_not", "bit_or",
     "bit_xor", "bitcast", "buffer", "call", "cast", "ceil", "concat", "constant", "constant_like", "constant_value",
-    "contiguous", "cos", "div", "equal", "erf", "exp", "exp2", "expand", "flip", "floor", "floordiv", "fold",
-    "fresh_parameter", "gather", "identity", "iota", "is_fresh", "less", "less_equal", "log", "log2", "maximum",
+    "contiguous", "cos", "dimension_value", "div", "equal", "erf", "exp", "exp2", "expand", "flip", "floor", "floordiv",
+    "fold", "fresh_parameter", "gather", "identity", "iota", "is_fresh", "less", "less_equal", "log", "log2", "maximum",
     "minimum", "mod", "mul", "neg", "not_equal", "pad", "parameter", "permute", "pow", "project", "random_bits",
     "range_shape", "reciprocal", "reduce", "reshape", "results_of", "round", "rsqrt", "scan", "scatter", "shift_left",
     "shift_right", "sin", "skew", "slice", "sqrt", "stop_gradient", "sub", "tan", "tanh", "trunc", "truncdiv",

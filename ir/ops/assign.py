@@ -11,7 +11,7 @@ import numpy as np
 from ir import ops
 from ir.dtype import dtypes
 from ir.node import Node, TensorType, make_node
-from ir.op import Op, rejected
+from ir.op import Op, as_size, rejected
 from ir.ops.constant import constant, constant_like
 from ir.ops.slice import Range, check_ranges, range_shape
 from ir.ops.source import BUFFER
@@ -68,5 +68,5 @@ ASSIGN = Assign()
 
 def assign(target: Node, value: Node, region: Sequence[Range] | None = None) -> Node:
     """The buffer ``target`` with ``value`` written to it, or to the part ``region`` of it."""
-    part = None if region is None else tuple((start, stop, step) for start, stop, step in region)
+    part = None if region is None else tuple((as_size(start), as_size(stop), step) for start, stop, step in region)
     return make_node(ASSIGN, (target, value), AssignAttributes(part))

@@ -9,7 +9,7 @@ import numpy as np
 
 from ir.dtype import DType, Scalar
 from ir.node import Node, Shape, TensorType, make_node
-from ir.op import Op
+from ir.op import Op, as_shape
 
 
 class ConstantAttributes(NamedTuple):
@@ -45,7 +45,7 @@ CONSTANT = Constant()
 
 def constant(value: Scalar, dtype: DType, shape: Sequence[Any] = ()) -> Node:
     """A tensor of ``shape`` whose every element is ``value``. Floats round, integers wrap, bool is != 0."""
-    return make_node(CONSTANT, (), ConstantAttributes(dtype.constant(value), dtype, tuple(shape)))
+    return make_node(CONSTANT, (), ConstantAttributes(dtype.constant(value), dtype, as_shape(shape)))
 
 
 def constant_like(x: Node, value: Scalar) -> Node:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node, Shape, TensorType, make_node
-from ir.op import Op, concrete, rejected
+from ir.op import Op, as_shape, concrete, rejected
 from ir.ops.constant import constant, constant_value
 from ir.symbolic import Dimension
 
@@ -51,7 +51,7 @@ EXPAND = Expand()
 
 def expand(x: Node, shape: Sequence[int | Dimension]) -> Node:
     """``x`` with its axes of length 1 repeated up to ``shape``. Expansions of expansions are one."""
-    shape = tuple(shape)
+    shape = as_shape(shape)
     if x.shape == shape:
         return x
     node = make_node(EXPAND, (x,), ExpandAttributes(shape))

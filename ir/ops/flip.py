@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,7 +43,7 @@ FLIP = Flip()
 
 def flip(x: Node, axes: Sequence[int]) -> Node:
     """``x`` with the order of elements along ``axes`` reversed. Flips of flips are one; length 1 needs none."""
-    node = make_node(FLIP, (x,), FlipAttributes(tuple(sorted(axes))))
+    node = make_node(FLIP, (x,), FlipAttributes(tuple(sorted(index(axis) for axis in axes))))
     needed = [axis for axis in node.attributes.axes if x.shape[axis] != 1]
     if not needed or constant_value(x) is not None:
         return x

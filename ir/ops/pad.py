@@ -10,7 +10,7 @@ import numpy as np
 from ir import ops
 from ir.dtype import Scalar
 from ir.node import Node, TensorType, make_node
-from ir.op import Op, rejected
+from ir.op import Op, as_size, rejected
 from ir.ops.constant import constant, constant_value
 from ir.symbolic import Dimension
 
@@ -55,7 +55,7 @@ PAD = Pad()
 
 def pad(x: Node, widths: Sequence[Sequence[int | Dimension]], fill: Scalar = 0) -> Node:
     """``x`` with ``before`` and ``after`` elements of ``fill`` around each axis. Pads of pads with one fill are one."""
-    pairs = tuple((before, after) for before, after in widths)
+    pairs = tuple((as_size(before), as_size(after)) for before, after in widths)
     node = make_node(PAD, (x,), PadAttributes(pairs, x.dtype.constant(fill)))
     if all(before == 0 and after == 0 for before, after in pairs):
         return x

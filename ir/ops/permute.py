@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,7 +52,7 @@ def inverse(order: Sequence[int]) -> tuple[int, ...]:
 
 def permute(x: Node, order: Sequence[int]) -> Node:
     """``x`` with its axes in another order. Permutations of permutations are one."""
-    order = tuple(order)
+    order = tuple(index(axis) for axis in order)
     if order == tuple(range(len(x.shape))):
         return x
     node = make_node(PERMUTE, (x,), PermuteAttributes(order))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,7 +105,7 @@ REDUCE = Reduce()
 
 def reduce(monoid: str, x: Node, axes: Sequence[int]) -> Node:
     """``x`` reduced over ``axes`` (negative ones count from the end), which disappear from its shape."""
-    axes = tuple(sorted(axis + len(x.shape) if axis < 0 else axis for axis in axes))
+    axes = tuple(sorted(axis + len(x.shape) if axis < 0 else axis for axis in map(index, axes)))
     if monoid in MONOIDS:
         if not axes:
             return x

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ir.node import Node, Shape, TensorType, make_node
-from ir.op import Op, rejected
+from ir.op import Op, as_shape, rejected
 from ir.ops.constant import constant, constant_value
 from ir.symbolic import Dimension, same_product
 
@@ -30,7 +30,7 @@ class Reshape(Op):
 
     def infer(self, operands: tuple[Node, ...], attributes: Any) -> TensorType:
         (x,) = operands
-        if not same_product(x.shape, attributes.shape) or not all(size >= 0 for size in attributes.shape):
+        if not same_product(x.shape, attributes.shape):
             raise rejected("reshape", operands, f"as many elements as {list(attributes.shape)} has")
         return TensorType(x.dtype, attributes.shape)
 
@@ -46,7 +46,7 @@ RESHAPE = Reshape()
 
 def reshape(x: Node, shape: Sequence[int | Dimension]) -> Node:
     """``x`` in another shape of as many elements, row-major. Reshapes of reshapes are one."""
-    shape = tuple(shape)
+    shape = as_shape(shape)
     if x.shape == shape:
         return x
     node = make_node(RESHAPE, (x,), ReshapeAttributes(shape))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ir import ops
 from ir.node import Node, TensorType, make_node
-from ir.op import Op, rejected
+from ir.op import Op, as_size, rejected
 from ir.ops.constant import constant, constant_value
 from ir.symbolic import Dimension
 
@@ -68,7 +69,7 @@ SKEW = Skew()
 
 def skew(x: Node, output_axis: int, tap_axis: int, length: int | Dimension, dilation: int, offset: int) -> Node:
     """``x`` with tap k shifted by dilation * k - offset along the output axis: see ``Skew``."""
-    attributes = SkewAttributes(output_axis, tap_axis, length, dilation, offset)
+    attributes = SkewAttributes(index(output_axis), index(tap_axis), as_size(length), index(dilation), index(offset))
     node = make_node(SKEW, (x,), attributes)
     return constant(0, x.dtype, node.shape) if constant_value(x) == 0 else node
 

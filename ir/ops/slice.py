@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ir import ops
 from ir.node import Node, Shape, TensorType, make_node
-from ir.op import Op, rejected
+from ir.op import Op, as_size, rejected
 from ir.ops.constant import constant, constant_value
 from ir.symbolic import Dimension
 
@@ -66,7 +66,7 @@ def range_shape(ranges: Sequence[Range]) -> Shape:
 
 def slice(x: Node, ranges: Sequence[Sequence[int | Dimension]]) -> Node:
     """The part of ``x`` at start, start + step, ... below stop of each axis. Slices of slices are one."""
-    triples: tuple[Any, ...] = tuple(tuple(bounds) for bounds in ranges)
+    triples: tuple[Any, ...] = tuple(tuple(as_size(bound) for bound in bounds) for bounds in ranges)
     node = make_node(SLICE, (x,), SliceAttributes(triples))
     if node.shape == x.shape:
         return x

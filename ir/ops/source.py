@@ -10,7 +10,7 @@ import numpy as np
 
 from ir.dtype import DType, dtypes
 from ir.node import Node, Shape, TensorType, make_node
-from ir.op import GraphError, Op, describe
+from ir.op import GraphError, Op, as_shape, as_size, describe
 from ir.symbolic import Dimension
 
 
@@ -43,7 +43,7 @@ BUFFER = BufferOp()
 
 def buffer(handle: Any, dtype: DType, shape: Sequence[int | Dimension]) -> Node:
     """The contents of ``handle`` (the runtime's object for the memory) as a value."""
-    return make_node(BUFFER, (), BufferAttributes(handle, dtype, tuple(shape)))
+    return make_node(BUFFER, (), BufferAttributes(handle, dtype, as_shape(shape)))
 
 
 class ParameterAttributes(NamedTuple):
@@ -76,7 +76,7 @@ _fresh_numbers = count(_FIRST_FRESH_NUMBER)
 
 def parameter(number: int, dtype: DType, shape: Sequence[int | Dimension]) -> Node:
     """The placeholder for argument ``number``. Equal placeholders are one node."""
-    return make_node(PARAMETER, (), ParameterAttributes(number, dtype, tuple(shape)))
+    return make_node(PARAMETER, (), ParameterAttributes(number, dtype, as_shape(shape)))
 
 
 def fresh_parameter(dtype: DType, shape: Sequence[int | Dimension]) -> Node:
@@ -124,4 +124,4 @@ IOTA = Iota()
 
 def iota(length: int | Dimension, dtype: DType = dtypes.int32) -> Node:
     """The numbers 0, 1, ..., length - 1 as a vector."""
-    return make_node(IOTA, (), IotaAttributes(length, dtype))
+    return make_node(IOTA, (), IotaAttributes(as_size(length), dtype))

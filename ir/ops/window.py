@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,7 +77,8 @@ WINDOW = Window()
 def window(x: Node, axis: int, size: int, stride: int = 1, dilation: int = 1, before: int = 0, after: int = 0,
            fill: Scalar = 0) -> Node:
     """The windows of ``size`` elements along ``axis``: see ``Window``. A window of one element is a slice of a pad."""
-    attributes = WindowAttributes(axis, size, stride, dilation, before, after, x.dtype.constant(fill))
+    attributes = WindowAttributes(index(axis), index(size), index(stride), index(dilation), index(before), index(after),
+                                  x.dtype.constant(fill))
     node = make_node(WINDOW, (x,), attributes)
     value, fill = constant_value(x), attributes.fill
     if value is not None and (before == after == 0 or value is fill or value == fill):

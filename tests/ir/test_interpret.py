@@ -60,6 +60,14 @@ def test_iota() -> None:
         ir.iota(3, dtypes.bool)
 
 
+def test_a_dimension_as_a_number() -> None:
+    n = ir.Variable("n", -3, 9)
+    nodes = [ir.dimension_value(size, dtypes.int64) for size in (n, n * 2 + 10, 5)]
+    ir.verify(nodes)
+    for value in (-3, 0, 9):
+        assert [int(v) for v in ir.evaluate(nodes, symbols={"n": value})] == [value, value * 2 + 10, 5]
+
+
 def test_values_of_buffers_inside_a_plan() -> None:
     b = ir.buffer("b", dtypes.int32, (2,))
     plan = ir.Plan([ir.add(b, b)])

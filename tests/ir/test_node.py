@@ -36,6 +36,15 @@ def test_constants_are_distinct_by_bits() -> None:
     assert ir.constant(0.1, dtypes.float32) is ir.constant(np.float32(0.1), dtypes.float32)
 
 
+def test_numpys_integers_become_pythons() -> None:
+    two, three = np.int64(2), np.int32(3)
+    assert ir.parameter(0, dtypes.float32, (two, three)) is X
+    views = [ir.reshape(X, (three, two)), ir.permute(X, np.array([1, 0])), ir.pad(X, ((two, 0), (0, three))),
+             ir.slice(X, ((0, two, 1), (np.int8(1), three, two))), ir.window(X, two - 1, two), ir.flip(X, [two - 1]),
+             ir.reduce("sum", X, [two - 1]), ir.expand(ir.slice(X, ((0, 1, 1), (0, 3, 1))), (two, three))]
+    assert "np." not in ir.format_graph(views) and "int64" not in str([view.attributes for view in views])
+
+
 def test_pads_with_zeros_of_either_sign_are_distinct() -> None:
     pads = [ir.pad(X, ((1, 0), (0, 0)), fill) for fill in (0.0, -0.0, math.nan, float("nan"))]
     assert len(set(pads)) == 3

@@ -162,7 +162,8 @@ def test_views_that_change_nothing_vanish() -> None:
 
 @pytest.mark.parametrize(("build", "message"), [
     (lambda x: ir.reshape(x, (4, 2)), r"as many elements as \[4, 2\]"),
-    (lambda x: ir.reshape(x, (-2, -3)), "as many elements"),
+    (lambda x: ir.reshape(x, (-2, -3)), r"at least 0, got \(-2, -3\)"),
+    (lambda x: ir.reshape(x, (1.5, 4)), r"integers and Dimensions, got \(1.5, 4\)"),
     (lambda x: ir.permute(x, (0, 0)), r"each axis in \[0, 2\) once"),
     (lambda x: ir.expand(x, (2, 4)), "repeating axes of length 1"),
     (lambda x: ir.expand(x, (5, 2, 3)), "insert axes of length 1 with reshape"),
