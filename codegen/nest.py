@@ -170,6 +170,8 @@ def build_nest(kernel: Kernel) -> Nest:
         inner = _inner_axes(kernel, statement)
         if last is not None and last.accepts(statement, inner):
             last.add(compute)
+            if not inner:  # there is no loop that holds the sweep's statements
+                sweeps.append(compute)
             continue
         last = _Sweep(inner)
         last.add(compute)
