@@ -133,7 +133,8 @@ class _Printer:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.body_names: dict[Body, str] = {}
-        self.object_names: dict[int, str] = {}
+        self.object_names: dict[Node | int, str] = {}
+        self.used_names: set[str] = set()
         self.buffers: dict[str, Node] = {}
 
     def add_all(self, outputs: Sequence[Node]) -> None:
@@ -157,29 +158,38 @@ class _Printer:
         parts = [name, "=", f"{node.op.name}!{node.tag}" if node.tag else node.op.name]
         if operands:
             parts.append(", ".join(operands))
-        for field, value in zip(node.attributes._fields, node.attributes, strict=True):
-            text = self.value(value)
-            if has_identity(node) and (text[0] == "$" or isinstance(value, str)):
-                text = "$" + self.object_name(value)
-                self.buffers[text[1:]] = node
-            parts.append(f"{field}={text}")
+        parts += [f"{field}={self.value(value, node)}"
+                  for field, value in zip(node.attributes._fields, node.attributes, strict=True)]
         location = f"  # {node.location}" if node.location else ""
         return f"{' '.join(parts)} : {format_type(node.type)}{location}"
 
-    def value(self, value: Any) -> str:
-        return format_value(value, self.reference)
+    def value(self, value: Any, node: Node) -> str:
+        """The text of an attribute; what a buffer holds on to is named after the buffer."""
+        if not has_identity(node):
+            return format_value(value, self.reference)
+
+        def buffer_name(handle: Any) -> str:
+            name = self.name_of(node, handle)
+            self.buffers[name] = node
+            return "$" + name
+
+        return buffer_name(value) if isinstance(value, str) else format_value(value, buffer_name)
 
     def reference(self, value: Any) -> str:
-        return self.body_names[value] if isinstance(value, Body) else "$" + self.object_name(value)
+        return self.body_names[value] if isinstance(value, Body) else "$" + self.name_of(id(value), value)
 
-    def object_name(self, value: object) -> str:
-        """A name that no other object of the text has: the string itself, the object's ``name``, or a numbered one."""
-        known = self.object_names.get(id(value))
+    def name_of(self, owner: Node | int, value: object) -> str:
+        """The name of a buffer, or of an object by its id, that nothing else here has.
+
+        It is the string itself or the object's ``name``, with a number where that is taken or no identifier.
+        """
+        known = self.object_names.get(owner)
         if known is None:
             wanted = value if isinstance(value, str) else getattr(value, "name", None)
             known = wanted if isinstance(wanted, str) and wanted.isidentifier() and wanted.isascii() else "object0"
             stem, number = known.rstrip("0123456789") or "object", 1
-            while known in self.buffers:
+            while known in self.used_names:
                 known, number = f"{stem}{number}", number + 1
-            self.object_names[id(value)] = known
+            self.object_names[owner] = known
+            self.used_names.add(known)
         return known

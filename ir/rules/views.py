@@ -284,9 +284,9 @@ def stop_gradient_removed(x: Node) -> Node:
     return x
 
 
-@rule(Match(ops.CONTIGUOUS, Match((ops.CONTIGUOUS, ops.BUFFER, ops.CONSTANT), name="stored")), measure="one node fewer")
+@rule(Match(ops.CONTIGUOUS, Match(ops.CONTIGUOUS, name="stored")), measure="one node fewer")
 def already_contiguous(stored: Node) -> Node:
-    """A buffer, a constant and what is contiguous already need no copy."""
+    """What has a home of its own needs no second one. (A buffer does: its copy outlives the next assignment.)"""
     return stored
 
 

@@ -112,6 +112,16 @@ def test_bodies_are_rewritten():
     ir.verify([new])
 
 
+def test_equal_bodies_that_are_two_objects():
+    x = ir.parameter(0, dtypes.float32, ())
+    for result in (sin(x), raw(neg, raw(neg, x))):
+        calls = [ir.call(ir.Body((x,), (result,)), [ir.constant(value, dtypes.float32)]) for value in (1, 2)]
+        assert calls[0].attributes.body == calls[1].attributes.body
+        new = Rewriter([double_negation]).run([ir.project(call, 0) for call in calls])
+        assert (new[0].operands[0] is calls[0]) == (result.op is sin)
+        ir.verify(new)
+
+
 def test_the_trace_tells_every_step():
     steps = []
     node = raw(neg, raw(neg, X))

@@ -120,6 +120,12 @@ def test_buffers_are_found_by_name():
     assert ir.format_graph(fresh.outputs) == text
 
 
+def test_buffers_of_one_name_are_told_apart():
+    first, second = (ir.buffer("state", dtypes.float32, shape) for shape in ((3,), (4,)))
+    text = round_trip([first, second])
+    assert "handle=$state " in text and "handle=$state1 " in text
+
+
 def test_assignments():
     b = ir.buffer("state", dtypes.float32, (3, 4))
     first = ir.assign(b, ir.constant(0, dtypes.float32, (3, 4)))
