@@ -49,7 +49,7 @@ class Adam(Optimizer):
             dtype = state_dtype(p)
             value, gradient = p.detach().cast(dtype), p.grad.detach().cast(dtype)
             if weight_decay and self.decoupled:
-                value = value * (1 - group.lr.cast(dtype) * weight_decay)
+                value = value * (1 - group.rate(dtype) * weight_decay)
             elif weight_decay:
                 gradient = gradient + value * weight_decay
             m = self.m[i].assign(self.m[i] * b1 + gradient * (1 - b1))
@@ -62,8 +62,8 @@ class Adam(Optimizer):
         powers = self.powers[self.param_groups.index(group)]
         decay = Tensor([group["b1"], group["b2"]], dtype=dtypes.float64, device=powers.device)
         correction = 1 - powers.assign(powers * decay)
-        step_size = group.lr.cast(dtypes.float64) / correction[:1]
-        root = correction[1:].sqrt()
+        step_size = group.rate(dtypes.float64) / correction[0]
+        root = correction[1].sqrt()
         return step_size.cast(group.dtype).contiguous(), root.cast(group.dtype).contiguous()
 
 

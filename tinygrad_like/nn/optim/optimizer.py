@@ -31,6 +31,10 @@ class ParameterGroup:
         self.lr.requires_grad_(False)
         self.settings = settings
 
+    def rate(self, dtype: DType) -> Tensor:
+        """The learning rate as a scalar of ``dtype``."""
+        return self.lr.reshape(()).cast(dtype)
+
     def __getitem__(self, name: str) -> Any:
         return {"params": self.params, "lr": self.lr, **self.settings}[name]
 

@@ -43,4 +43,4 @@ class SGD(Optimizer):
             if momentum:
                 velocity = self.velocity[i].assign(self.velocity[i] * momentum + step)
                 step = step + velocity * momentum if group["nesterov"] else velocity
-            p.assign((value - step * group.lr.cast(dtype)).cast(p.dtype))
+            p.assign((value - step * group.rate(dtype)).cast(p.dtype))
