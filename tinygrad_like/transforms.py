@@ -1,3 +1,151 @@
+"""Functions from functions: ``grad`` and ``value_and_grad``.
+
+    >>> grad(lambda x: (x * x).sum())(Tensor([1.0, 2.0])).tolist()
+    [2.0, 4.0]
+
+They compose: ``grad(lambda x: grad(f)(x).sum())`` is a second derivative, ``jit(grad(f))`` one program.
+"""
+
 from __future__ import annotations
-def grad(f): return f
-def value_and_grad(f): return f
+
+import itertools
+from collections.abc import Callable, Sequence
+from functools import wraps
+from types import FunctionType, MethodType, ModuleType
+from typing import Any
+
+import ir
+from ir import Node
+from tinygrad_like.tensor import Tensor
+from tinygrad_like.tree import flatten
+
+Function = Callable[..., Any]
+_serial = itertools.count(1)
+
+
+def value_and_grad(function: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
+    """A function that returns (what ``function`` returns, its gradient by the arguments ``argnums``).
+
+    function: returns a scalar tensor; with ``has_aux`` a pair, the scalar and anything else.
+    An argument may be a tensor, a nest of dicts, lists and tuples, or an object with tensors among its attributes, such
+    as a model. Its gradient has the same nesting; that of an object is a dict by the paths of its attributes. Integer
+    tensors and other values in it have the gradient None. Several ``argnums`` give a tuple of gradients.
+
+        >>> value_and_grad(lambda w, x: (w["a"] * x).sum())({"a": Tensor([2.0])}, 3.0)
+        (<Tensor float32[] on CPU>, {'a': <Tensor float32[1] on CPU>})
+    """
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    @wraps(function)
+    def transformed(*arguments: Any, **keywords: Any) -> Any:
+        missing = [number for number in numbers if not -len(arguments) <= number < len(arguments)]
+        if missing:
+            raise ValueError(f"grad by argument {missing[0]} of a call with {len(arguments)} positional arguments")
+        tensors = [_Differentiated(arguments[number]) for number in numbers]
+        with _marked([tensor for argument in tensors for tensor in argument.tensors]) as marks:
+            result = function(*arguments, **keywords)
+            value = result[0] if has_aux else result
+            gradients = _gradients(value, list(marks))
+        # The marks only told the arguments apart; what is computed reads the arguments themselves.
+        replaced = _replaced([value.node, *gradients], marks)
+        total = Tensor.from_node(replaced[0], value._device, value.symbols)
+        parts = iter([Tensor.from_node(node, value._device, value.symbols) for node in replaced[1:]])
+        found = tuple(argument.gradient([next(parts) for _ in argument.tensors]) for argument in tensors)
+        gradient = found[0] if isinstance(argnums, int) else found
+        return ((total, result[1]) if has_aux else total), gradient
+
+    return transformed
+
+
+def grad(function: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
+    """A function that returns the gradient of ``function`` (with ``has_aux``: and what comes beside the scalar)."""
+    both = value_and_grad(function, argnums, has_aux)
+
+    @wraps(function)
+    def transformed(*arguments: Any, **keywords: Any) -> Any:
+        value, gradient = both(*arguments, **keywords)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return transformed
+
+
+class _Differentiated:
+    """One argument that is differentiated by: its floating-point tensors, and how to nest their gradients."""
+
+    def __init__(self, argument: Any) -> None:
+        leaves, self._structure = flatten(argument)
+        self._named: dict[str, Tensor] | None = None
+        if len(leaves) == 1 and leaves[0] is argument and not isinstance(argument, Tensor):
+            self._named = attributes_of(argument)
+            leaves = list(self._named.values())
+        self._leaves = leaves
+        self.tensors = [leaf for leaf in leaves if _has_gradient(leaf)]
+        if not self.tensors:
+            raise TypeError(f"grad needs an argument with floating-point tensors, got {type(argument).__name__}")
+
+    def gradient(self, parts: Sequence[Tensor]) -> Any:
+        """The gradients in the nesting of the argument."""
+        remaining = iter(parts)
+        values = [next(remaining) if _has_gradient(leaf) else None for leaf in self._leaves]
+        return self._structure.rebuild(values) if self._named is None else dict(zip(self._named, values, strict=True))
+
+
+def _has_gradient(leaf: Any) -> bool:
+    return isinstance(leaf, Tensor) and leaf.dtype.is_float and leaf.requires_grad is not False and leaf.is_param
+
+
+def attributes_of(value: Any) -> dict[str, Tensor]:
+    """The tensors that an object holds in its attributes, at any depth, by their paths: ``layers.0.weight``."""
+    found: dict[str, Tensor] = {}
+    pending: list[tuple[str, Any]] = [("", value)]
+    seen: set[int] = set()
+    while pending:
+        path, item = pending.pop(0)
+        if isinstance(item, Tensor):
+            found[path] = item
+            continue
+        if id(item) in seen or isinstance(item, (type, FunctionType, MethodType, ModuleType)):
+            continue
+        seen.add(id(item))
+        children = item.items() if isinstance(item, dict) else enumerate(item) if isinstance(item, (list, tuple)) else (
+            getattr(item, "__dict__", {}).items())
+        pending.extend((f"{path}.{key}" if path else str(key), child) for key, child in children)
+    return found
+
+
+class _marked:  # noqa: N801  # used like a function
+    """Inside, each tensor stands for a node of its own, so that equal arguments are told apart; None shares nothing."""
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        self._tensors = tensors
+
+    def __enter__(self) -> dict[Node, Node]:
+        self._before = [tensor.node for tensor in self._tensors]
+        self._marks = [_mark(node) for node in self._before]
+        for tensor, mark in zip(self._tensors, self._marks, strict=True):
+            tensor.node = mark
+        return dict(zip(self._marks, self._before, strict=True))
+
+    def __exit__(self, *error: object) -> None:
+        for tensor, mark, node in zip(self._tensors, self._marks, self._before, strict=True):
+            if tensor.node is mark:
+                tensor.node = node
+
+
+def _mark(node: Node) -> Node:
+    """A view of ``node`` that is no other node."""
+    source = node.operands[0] if node.op.name == "stop_gradient" else node
+    with ir.tagged(next(_serial)):
+        return ir.stop_gradient(source)
+
+
+def _gradients(value: Any, marks: Sequence[Node]) -> list[Node]:
+    if not isinstance(value, Tensor) or not value.dtype.is_float or ir.product(value.shape) != 1:
+        raise TypeError(f"grad needs a function that returns a floating-point scalar, got {value!r}; use .sum() or .mean()")
+    found = ir.gradient([value.node], [ir.constant(1, value.dtype, value.shape)], list(marks))
+    return [ir.constant(0, mark.dtype, mark.shape) if grad is None else grad
+            for mark, grad in zip(marks, found, strict=True)]
+
+
+def _replaced(nodes: Sequence[Node], marks: dict[Node, Node]) -> list[Node]:
+    return ir.substitute(nodes, marks)

@@ -36,6 +36,9 @@ class AutogradMixin(TensorBase):
                                "tensor through differentiable operations. realize() cuts the history: call it after "
                                "backward()")
         cotangent = self._cotangent(gradient)
+        trace = live.current_trace()
+        if trace is not None:
+            trace.graded.update(map(id, chosen))
         for tensor, grad in zip(chosen, ir.gradient([root], [cotangent], [tensor.node for tensor in chosen])):
             if grad is None:
                 continue
@@ -111,7 +114,7 @@ def _with_boundaries(root: Node) -> Node:
 
 def _receivers(root: Node) -> list[TensorBase]:
     """The tensors that ``backward`` gives gradients to: see there."""
-    order = [node for node in ir.topological_order([root])]
+    order = ir.topological_order([root])
     reached = _differentiable(root)
     candidates = [tensor for tensor in live.tensors() if tensor.requires_grad is not False and tensor.node in reached
                   and tensor.dtype.is_float]

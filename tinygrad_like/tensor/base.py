@@ -26,15 +26,15 @@ Shape = tuple[Size, ...]
 class TensorBase:
     """The fields of a tensor.
 
-    node: the graph of its value. grad: the gradient that ``backward`` has accumulated, or None.
     requires_grad: True (a parameter), False (never differentiated) or None (see ``backward``).
     is_param: whether ``nn.state`` counts it among the parameters (tinygrad's mark; False for running statistics).
     """
 
-    __slots__ = ("__weakref__", "_device", "_origin", "_value", "grad", "is_param", "node", "requires_grad", "symbols")
+    __slots__ = ("__weakref__", "_device", "_grad", "_node", "_origin", "_value", "is_param",
+                 "requires_grad", "symbols")
 
-    node: Node
-    grad: Tensor | None
+    _node: Node
+    _grad: Tensor | None
     requires_grad: bool | None
     is_param: bool
     _device: str | None
@@ -46,8 +46,8 @@ class TensorBase:
     def from_node(cls, node: Node, device: str | None = None, symbols: dict[str, int] | None = None) -> Tensor:
         """The tensor whose value ``node`` describes. device None: it depends on no buffer and may be anywhere."""
         tensor = cls.__new__(cls)
-        tensor.node, tensor._device, tensor.symbols = node, device, symbols
-        tensor.grad = tensor.requires_grad = tensor._value = tensor._origin = None
+        tensor._node, tensor._device, tensor.symbols = node, device, symbols
+        tensor._grad = tensor.requires_grad = tensor._value = tensor._origin = None
         tensor.is_param = True
         live.register(tensor)
         return tensor  # type: ignore[return-value]  # cls is Tensor
@@ -67,23 +67,44 @@ class TensorBase:
     # ------------------------------------------------------------------------------------------- properties
 
     @property
+    def node(self) -> Node:
+        """The graph of the value."""
+        return self._node
+
+    @node.setter
+    def node(self, node: Node) -> None:
+        self._node = node
+        live.moved()
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that ``backward`` has accumulated, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad: Tensor | None) -> None:
+        if grad is not self._grad:
+            self._grad = grad
+            live.moved()
+
+    @property
     def shape(self) -> Shape:
         """The sizes of the dimensions."""
-        return self.node.shape
+        return self._node.shape
 
     @property
     def dtype(self) -> DType:
         """The type of the elements."""
-        return self.node.dtype
+        return self._node.dtype
 
     @property
     def ndim(self) -> int:
         """The number of dimensions."""
-        return len(self.node.shape)
+        return len(self._node.shape)
 
     def numel(self) -> Size:
         """The number of elements."""
-        return ir.product(self.node.shape)
+        return ir.product(self._node.shape)
 
     def size(self, dim: int | None = None) -> Size | Shape:
         """The shape, or the size of one dimension (PyTorch's habit)."""

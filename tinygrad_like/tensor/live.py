@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from ir import Node
+from ir import BUFFER, Node
 
 if TYPE_CHECKING:
     from tinygrad_like.tensor.base import TensorBase
@@ -24,8 +24,26 @@ _boundaries: WeakKeyDictionary[Node, Node] = WeakKeyDictionary()
 _trace: ContextVar[Any] = ContextVar("trace", default=None)
 
 
+class _Epoch:
+    """Counts what a compiled function cannot see: as long as it stands still, its buffers are where they were."""
+
+    number = 0
+
+
+def moved() -> None:
+    """A tensor stands for another value now, got another gradient, or a lazy one was born."""
+    _Epoch.number += 1
+
+
+def epoch() -> int:
+    """How often something has moved."""
+    return _Epoch.number
+
+
 def register(tensor: TensorBase) -> None:
     """Every tensor is registered at birth, by identity: tensors compare elementwise and cannot be in sets."""
+    if tensor.node.op is not BUFFER:
+        _Epoch.number += 1
     _tensors[id(tensor)] = tensor
 
 
@@ -36,7 +54,7 @@ def tensors() -> list[TensorBase]:
 
 def is_buffer(node: Node) -> bool:
     """Whether the node is a value in memory."""
-    return node.op.name == "buffer"
+    return node.op is BUFFER
 
 
 # ----------------------------------------------------------------------------------------------- values in memory

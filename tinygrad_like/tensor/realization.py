@@ -122,6 +122,17 @@ def _distinct(outputs: Sequence[Node]) -> list[Node]:
     return result
 
 
+def settle_readers(buffers: Sequence[Node]) -> None:
+    """Computes every living tensor that reads one of ``buffers`` and is not computed yet: they will be overwritten."""
+    newest = {buffer: buffer for buffer in buffers}
+    verdicts: dict[Node, bool] = {}
+    waiting = [tensor for tensor in live.tensors() if not live.is_buffer(tensor.node)]
+    for tensor in waiting:
+        _judge(tensor.node, newest, set(), set(), verdicts)
+    realize([tensor for tensor in waiting if verdicts[tensor.node]])
+    live.forget(buffers)
+
+
 # ----------------------------------------------------------------------------------------------- graph walks
 
 

@@ -70,18 +70,18 @@ class Tensor(
         if isinstance(data, TensorBase):
             source = data if device is None else data.to(device)  # type: ignore[attr-defined]
             source = source if chosen is None else source.cast(chosen)
-            self.node, self._device, symbols = source.node, source._device, source.symbols
+            self._node, self._device, symbols = source.node, source._device, source.symbols
         elif isinstance(data, Node):
-            self.node, self._device = data, device
+            self._node, self._device = data, device
         else:
             if data is None:
                 data = 0.0
             place = Device.canonicalize(device)
             if requires_grad and isinstance(data, (int, float)):
                 data = np.asarray(data, dtype_of_value(data).numpy)  # a constant is one node with equal ones
-            self.node, self._device = node_of(data, chosen, place)
+            self._node, self._device = node_of(data, chosen, place)
         self.symbols, self.requires_grad, self.is_param = symbols, requires_grad, True
-        self.grad = self._value = self._origin = None
+        self._grad = self._value = self._origin = None
         live.register(self)
 
     def __repr__(self) -> str:
