@@ -166,15 +166,15 @@ def test_power_at_special_values(dtype: DType) -> None:
 # ---------------------------------------------------------------------------------------------- special values
 
 SPECIAL = [  # name, argument, result
-    ("exp", np.inf, np.inf), ("exp", -np.inf, 0.0), ("exp", np.nan, np.nan), ("exp", 0.0, 1.0), ("exp", 1e30, np.inf),
-    ("exp", -1e30, 0.0), ("exp2", 3.0, 8.0), ("exp2", -np.inf, 0.0), ("exp2", np.nan, np.nan), ("exp2", 5000.0, np.inf),
-    ("log", 0.0, -np.inf), ("log", -0.0, -np.inf), ("log", -1.0, np.nan), ("log", np.inf, np.inf), ("log", 1.0, 0.0),
-    ("log", np.nan, np.nan), ("log", -np.inf, np.nan), ("log2", 1024.0, 10.0), ("log2", 0.0, -np.inf),
-    ("log2", 2.0**-140, -140.0), ("log2", -1.0, np.nan), ("tanh", np.inf, 1.0), ("tanh", -np.inf, -1.0),
-    ("tanh", np.nan, np.nan), ("tanh", -0.0, -0.0), ("tanh", 1e-40, 1e-40), ("erf", np.inf, 1.0),
-    ("erf", -np.inf, -1.0), ("erf", np.nan, np.nan), ("erf", -0.0, -0.0), ("sin", np.inf, np.nan), ("sin", -np.inf, np.nan),
-    ("sin", np.nan, np.nan), ("sin", -0.0, -0.0), ("cos", 0.0, 1.0), ("cos", np.inf, np.nan), ("cos", np.nan, np.nan),
-    ("tan", -0.0, -0.0), ("tan", np.inf, np.nan),
+    ("exp", np.inf, np.inf), ("exp", -np.inf, 0.0), ("exp", np.nan, np.nan), ("exp", 0.0, 1.0), ("exp", 1e+30, np.inf),
+    ("exp", -1e+30, 0.0), ("exp2", 3.0, 8.0), ("exp2", -np.inf, 0.0), ("exp2", np.nan, np.nan),
+    ("exp2", 5000.0, np.inf), ("log", 0.0, -np.inf), ("log", -0.0, -np.inf), ("log", -1.0, np.nan),
+    ("log", np.inf, np.inf), ("log", 1.0, 0.0), ("log", np.nan, np.nan), ("log", -np.inf, np.nan),
+    ("log2", 1024.0, 10.0), ("log2", 0.0, -np.inf), ("log2", 2.0**-140, -140.0), ("log2", -1.0, np.nan),
+    ("tanh", np.inf, 1.0), ("tanh", -np.inf, -1.0), ("tanh", np.nan, np.nan), ("tanh", -0.0, -0.0),
+    ("tanh", 1e-40, 1e-40), ("erf", np.inf, 1.0), ("erf", -np.inf, -1.0), ("erf", np.nan, np.nan), ("erf", -0.0, -0.0),
+    ("sin", np.inf, np.nan), ("sin", -np.inf, np.nan), ("sin", np.nan, np.nan), ("sin", -0.0, -0.0), ("cos", 0.0, 1.0),
+    ("cos", np.inf, np.nan), ("cos", np.nan, np.nan), ("tan", -0.0, -0.0), ("tan", np.inf, np.nan),
 ]
 
 
