@@ -37,7 +37,7 @@ def _with_homes(fresh: Sequence[Node]) -> list[Node]:
     for number, node in enumerate(fresh):
         if node in result or node.op.name == "assign":
             with ir.tagged(-number - 1):
-                node = ir.contiguous(node)
+                node = ir.make_node(ir.CONTIGUOUS, (node,), ir.NoAttributes())  # also of what is contiguous
         result[node] = None
     return list(result)
 
