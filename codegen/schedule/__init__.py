@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from codegen.kernel import Schedule
 from codegen.schedule.access import Binding
+from codegen.schedule.accumulate import attach_accumulators
 from codegen.schedule.assignments import order_assignments
 from codegen.schedule.builder import Builder
 from codegen.schedule.canonical import canonical
@@ -31,6 +32,7 @@ from codegen.schedule.group import Partition
 from codegen.schedule.inline import inline
 from codegen.schedule.merge import Merger
 from codegen.schedule.order import ordered_steps
+from codegen.schedule.recompute import recompute_values
 from codegen.schedule.scan import LoopBody, LoopContext, Part
 from ir.graph import topological_order
 from ir.node import Node
@@ -72,7 +74,11 @@ def _scheduled(builder: Builder, outputs: Sequence[Node], limits: Limits) -> tup
     merger = Merger(partition)
     merger.merge_neighbours()
     merger.merge_siblings()
+    attach_accumulators(merger)
+    if recompute_values(merger):
+        attach_accumulators(merger)
     steps = ordered_steps(partition)
-    stored = tuple(value for computation in remaining if partition.is_stored(computation)
+    stored = tuple(value for computation in remaining
+                   if computation in partition.group_of and partition.is_stored(computation)
                    for value in computation.values)
     return Schedule(steps, stored, tuple(outputs)), remaining

@@ -68,7 +68,8 @@ def align(partition: Partition, digits: Digits, first: Group, second: Group) -> 
                 continue
             bare = index.bare
             other = None if bare is None else reader_loops.get(bare)
-            if other is None or pairs.setdefault(loop, other) != other:
+            if (other is None or not _equal_length(first.loops[loop], second.loops[other])
+                    or pairs.setdefault(loop, other) != other):
                 out_of_step.add(loop)
     for loop in out_of_step:
         pairs.pop(loop, None)
@@ -85,11 +86,17 @@ def align_siblings(partition: Partition, first: Group, second: Group, shared: li
                 b = None if right.bare is None else second.axis_loops[other[0]].get(right.bare)
                 if a is None and b is None:
                     continue
-                if a is None or b is None or pairs.setdefault(a, b) != b:
+                if (a is None or b is None or not _equal_length(first.loops[a], second.loops[b])
+                        or pairs.setdefault(a, b) != b):
                     return Refusal("the loops of the two do not line up")
     if set(pairs) != set(first.loops) or set(pairs.values()) != set(second.loops) or len(first.loops) != len(second.loops):
         return Refusal("the loops of the two do not line up")
     return pairs
+
+
+def _equal_length(one: Axis, other: Axis) -> bool:
+    """Whether two loops have the same iterations: a padded value has more than what it was padded from."""
+    return one.extent == other.extent and one.limit == other.limit
 
 
 def _accesses(group: Group, value: Node) -> list[tuple[Computation, Access]]:

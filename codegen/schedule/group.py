@@ -171,6 +171,8 @@ class Partition:
         del group.members[member], group.axis_loops[member]
         group.operations -= member.operations
         group.version += 1
+        for value in {access.value: None for access in member.accesses}:
+            self.readers[value].remove(member)
         if not group.members:
             self._order.remove(group)
             self._renumber(0)

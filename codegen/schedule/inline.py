@@ -33,7 +33,7 @@ def inline(order: Sequence[Computation], limits: Limits) -> list[Computation]:
     remaining = [c for c in order if not c.inlined and (c.readers or c.required)]
     _splice(order, producers)
     for computation in remaining:
-        computation.accesses = _accesses(computation)
+        computation.accesses = effective_accesses(computation)
     _connect(remaining, producers)
     return _alive(remaining, producers)
 
@@ -182,7 +182,7 @@ def expression_at(producer: Computation, indices: tuple[Index, ...]) -> Expressi
     return producer.expression if is_identity(digits) else Rewriter(digits)(producer.expression)
 
 
-def _accesses(computation: Computation) -> list[Access]:
+def effective_accesses(computation: Computation) -> list[Access]:
     """What the whole expression reads, each element of a value once."""
     if computation.kind is Kind.SCAN:
         return computation.accesses

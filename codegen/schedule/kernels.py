@@ -9,7 +9,7 @@ from math import prod
 from codegen.expression import Rewriter, walk
 from codegen.index import Atom, Axis, Index
 from codegen.kernel import Apply, Contraction, Expression, Home, Kernel, Read, ScanStatement, Statement
-from codegen.schedule.coalesce import joined_axes
+from codegen.schedule.coalesce import flat_address, joined_axes
 from codegen.schedule.computation import Computation, Kind
 from codegen.schedule.cost import OPERATION_COST, bytes_of
 from codegen.schedule.group import Group, Partition
@@ -18,7 +18,7 @@ from ir.node import Node
 
 def build_kernel(partition: Partition, group: Group) -> Kernel:
     """The kernel that computes the members of ``group``."""
-    members = sorted(group.members, key=lambda member: member.number)
+    members = sorted(group.members, key=lambda member: (member.contraction is None, member.number))
     if isinstance(members[0].scan, ScanStatement):
         return _scan_kernel(members[0], members[0].scan)
     stored = {member.node for member in members if partition.is_stored(member)}
@@ -262,10 +262,11 @@ def _strategy(statements: Sequence[Statement], outer: Sequence[Axis]) -> str:
 def _reads_along(statement: Statement, outer: set[Axis]) -> bool:
     """Whether the largest value that a reduction reads is contiguous along an outer axis, not a reduced one."""
     reads = [part for part in walk(statement.expression) if isinstance(part, Read) and part.indices]
-    if not reads:
+    largest = max(reads, key=lambda read: bytes_of(read.value), default=None)
+    if largest is None:
         return False
-    largest = max(reads, key=lambda read: bytes_of(read.value))
-    return any(index.coefficient(axis) == 1 for index in largest.indices[-1:] for axis in outer)
+    address = flat_address(largest.value, largest.indices)
+    return any(atom in outer for atom, factor in address.terms if factor == 1)
 
 
 def kernel_name(strategy: str, statements: Sequence[Statement]) -> str:
