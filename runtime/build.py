@@ -35,7 +35,7 @@ def _with_homes(fresh: Sequence[Node]) -> list[Node]:
     """Copies in place of values that have a home already: another output's, or that of a buffer."""
     result: dict[Node, None] = {}
     for number, node in enumerate(fresh):
-        if node in result or node.op.name == "assign":
+        if node in result or node.op.name in ("assign", "buffer"):
             with ir.tagged(-number - 1):
                 node = ir.make_node(ir.CONTIGUOUS, (node,), ir.NoAttributes())  # also of what is contiguous
         result[node] = None
