@@ -310,6 +310,41 @@ def test_the_copy_of_a_buffer_stays():
     assert simplify(outputs) == outputs
 
 
+def convolution(x):
+    """A strided convolution and a maximum pooling along the last axis, then a scalar."""
+    taps = ir.constant(np.float32(0.3).item(), dtypes.float32, (4, 4, 3))
+    rows = ir.reduce("sum", ir.mul(ir.window(x, 1, 3, 2, 1, 1, 1), taps), (2,))
+    return ir.reduce("sum", ir.reduce("max", ir.window(rows, 1, 2), (2,)), (0, 1))
+
+
+def recurrence(x):
+    """A scan whose carry is a running mean of the rows."""
+    mean, row = (ir.parameter(number, dtypes.float32, (8,)) for number in (0, 1))
+    half = ir.constant(0.5, dtypes.float32, (8,))
+    body = ir.Body((mean, row), (ir.add(ir.mul(mean, half), ir.mul(row, half)), ir.tanh(mean)))
+    sums = ir.scan(body, [ir.constant(0, dtypes.float32, (8,))], [x])
+    return ir.reduce("sum", ir.project(sums, 1), (0, 1))
+
+
+def attention_like(x):
+    """Three slices of one value, a softmax, and a gather of its rows."""
+    q, k, v = (ir.slice(x, ((0, 4, 1), (start, stop, 1))) for start, stop in ((0, 3), (3, 6), (5, 8)))
+    raised = ir.exp(ir.sub(ir.mul(q, k), ir.stop_gradient(v)))
+    total = ir.expand(ir.reshape(ir.reduce("sum", raised, (1,)), (4, 1)), (4, 3))
+    picked = ir.gather(ir.div(raised, total), ir.constant(2, dtypes.int32, (5,)))
+    return ir.reduce("sum", ir.mul(picked, picked), (0, 1))
+
+
+@pytest.mark.parametrize("function", [convolution, recurrence, attention_like])
+def test_gradients_keep_every_bit(function, rng):
+    x = ir.parameter(0, dtypes.float32, (4, 8))
+    scalar = function(x)
+    for _ in range(2):
+        (slope,) = ir.gradient([scalar], [ir.constant(1, dtypes.float32)], [x])
+        check([scalar, slope], {x: rng.standard_normal((4, 8)).astype(np.float32)})
+        scalar = ir.reduce("sum", ir.mul(slope, x), (0, 1))
+
+
 # --------------------------------------------------------------------------------------------- random graphs
 
 
