@@ -32,9 +32,22 @@ def zeros_like(x: Node) -> Node:
     return constant_like(x, 0)
 
 
-def one_unless_needed(cotangent: Node, x: Node) -> Node:
-    """``x``, or a harmless 1 where the cotangent is 0: zero times an infinite derivative is NaN."""
-    return ops.where(ops.equal(cotangent, zeros_like(cotangent)), constant_like(x, 1), x)
+def one_where_idle(cotangent: Node, x: Node, singular: Node) -> Node:
+    """``x``, or a harmless 1 at singular points whose cotangent is 0: zero times an infinite derivative is NaN.
+
+    Both conditions are needed: higher orders look at the derivative by the cotangent, which is not 0 where that is.
+    """
+    idle = ops.bit_and(ops.equal(cotangent, zeros_like(cotangent)), singular)
+    return ops.where(idle, constant_like(x, 1), x)
+
+
+def is_zero(x: Node) -> Node:
+    return ops.equal(x, zeros_like(x))
+
+
+def is_not_positive(x: Node) -> Node:
+    """Where roots and logarithms are singular or undefined."""
+    return ops.less_equal(x, zeros_like(x))
 
 
 # ------------------------------------------------------------------------------------------------ sums
@@ -90,12 +103,13 @@ def _div_gradient(node: Node, g: Node) -> tuple[Node, ...]:
     denominator = node.operands[1]
     if constant_value(denominator):
         return div(g, denominator), ops.neg(mul(div(g, denominator), node))
-    scaled = div(g, one_unless_needed(g, denominator))
-    return scaled, neg(mul(scaled, one_unless_needed(g, node)))
+    singular = is_zero(denominator)
+    scaled = div(g, one_where_idle(g, denominator, singular))
+    return scaled, neg(mul(scaled, one_where_idle(g, node, singular)))
 
 
 def _reciprocal_gradient(node: Node, g: Node) -> tuple[Node, ...]:
-    safe = one_unless_needed(g, node)
+    safe = one_where_idle(g, node, is_zero(node.operands[0]))
     return (neg(mul(g, mul(safe, safe))),)
 
 
@@ -159,15 +173,15 @@ def _pow_gradient(node: Node, g: Node) -> tuple[Node | None, ...]:
     """d/dx = y x^(y-1), 0 where y is 0; d/dy = x^y log x, 0 where x is 0 and y is not negative."""
     x, y = node.operands
     zero, one = zeros_like(g), constant_like(g, 1)
-    vanishes = ops.equal(g, zero)
-    base = ops.where(vanishes, one, x)
-    exponent = ops.where(ops.equal(y, zero), one, y)
+    base = one_where_idle(g, x, is_zero(x))
+    exponent = ops.where(is_zero(y), one, y)
     to_base = mul(mul(g, y), pow(base, sub(exponent, one)))
     if constant_value(y) is not None:
         return to_base, None
-    flat = ops.bit_or(vanishes, ops.bit_and(ops.equal(x, zero), ops.less_equal(zero, y)))
-    logarithm = ops.log(ops.where(flat, one, x))
-    return to_base, ops.where(flat, zero, mul(g, mul(node, logarithm)))
+    flat = ops.bit_and(is_zero(x), ops.less_equal(zero, y))
+    logarithm = ops.log(ops.where(flat, one, one_where_idle(g, x, is_not_positive(x))))
+    power = ops.where(flat, zero, one_where_idle(g, node, is_not_positive(x)))
+    return to_base, mul(g, mul(power, logarithm))
 
 
 pow = ElementwiseOp(

@@ -12,7 +12,7 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
-from ir.ops.arithmetic import div, mul, neg, one_unless_needed, sub
+from ir.ops.arithmetic import div, is_not_positive, mul, neg, one_where_idle, sub
 from ir.ops.constant import constant_like
 from ir.ops.elementwise import FLOATS, ElementwiseOp
 
@@ -22,20 +22,22 @@ def _scaled(x: Node, factor: float) -> Node:
 
 
 def _sqrt_gradient(node: Node, g: Node) -> tuple[Node, ...]:
-    return (div(_scaled(g, 0.5), one_unless_needed(g, node)),)
+    return (div(_scaled(g, 0.5), one_where_idle(g, node, is_not_positive(node.operands[0]))),)
 
 
 def _rsqrt_gradient(node: Node, g: Node) -> tuple[Node, ...]:
-    safe = one_unless_needed(g, node)
+    safe = one_where_idle(g, node, is_not_positive(node.operands[0]))
     return (mul(_scaled(g, -0.5), mul(safe, mul(safe, safe))),)
 
 
 def _log_gradient(node: Node, g: Node) -> tuple[Node, ...]:
-    return (div(g, one_unless_needed(g, node.operands[0])),)
+    x = node.operands[0]
+    return (div(g, one_where_idle(g, x, is_not_positive(x))),)
 
 
 def _log2_gradient(node: Node, g: Node) -> tuple[Node, ...]:
-    return (div(_scaled(g, 1 / math.log(2)), one_unless_needed(g, node.operands[0])),)
+    x = node.operands[0]
+    return (div(_scaled(g, 1 / math.log(2)), one_where_idle(g, x, is_not_positive(x))),)
 
 
 def _tanh_gradient(node: Node, g: Node) -> tuple[Node, ...]:

@@ -99,6 +99,36 @@ def test_a_nonzero_cotangent_at_a_singularity_is_infinite_as_in_torch(name: str)
     np.testing.assert_array_equal(ir.evaluate([g], {x: np.array([0.0, 1.0])})[0], tensor.grad.numpy())
 
 
+@pytest.mark.parametrize("name", ["sqrt", "log", "log2", "reciprocal", "rsqrt"])
+def test_curvature_where_the_first_cotangent_is_zero(name: str) -> None:
+    """At the minimum of (f(x) - f(2))^2 the gradient is 0 and its derivative is not."""
+    theirs = UNARY[name]
+    target = float(theirs(torch.tensor(2.0, dtype=torch.float64)))
+    compare_plainly(lambda v: ir.sub(ir.ELEMENTWISE[name](v), ir.constant_like(v, target)),
+                    lambda v: theirs(v) - target, np.array([2.0, 3.0]))
+
+
+def test_curvature_of_ratios_and_powers_where_the_first_cotangent_is_zero() -> None:
+    compare_plainly(lambda a, b: ir.sub(ir.div(a, b), ir.constant_like(a, 2)), lambda a, b: a / b - 2,
+                    np.array([4.0, 5.0]), np.array([2.0, 3.0]))
+    compare_plainly(lambda a, b: ir.sub(ir.pow(a, b), ir.constant_like(a, 8)), lambda a, b: a**b - 8,
+                    np.array([2.0, 3.0]), np.array([3.0, 2.0]))
+
+
+def compare_plainly(ours: Callable, theirs: Callable, *arrays: np.ndarray) -> None:
+    """The gradient, and the gradient of its sum, of the sum of squares of f."""
+    tensors = [torch.tensor(array, requires_grad=True) for array in arrays]
+    nodes = [ir.parameter(number, dtypes.float64, array.shape) for number, array in enumerate(arrays)]
+    residual = ours(*nodes)
+    first = ir.gradient([ir.mul(residual, residual)], [ir.constant_like(residual, 1)], nodes)
+    second = ir.gradient(first, [ir.constant_like(node, 1) for node in nodes], nodes)
+    their_first = torch.autograd.grad((theirs(*tensors) ** 2).sum(), tensors, create_graph=True)
+    their_second = torch.autograd.grad(sum(g.sum() for g in their_first), tensors)
+    values = ir.evaluate([*first, *second], dict(zip(nodes, arrays, strict=True)))
+    for mine, other in zip(values, [*their_first, *their_second], strict=True):
+        np.testing.assert_allclose(mine, other.detach().numpy(), rtol=1e-9, atol=1e-12)
+
+
 REDUCTIONS: dict[str, Callable] = {
     "sum": lambda x: x.sum((0, 2)), "max": lambda x: x.amax((0, 2)), "min": lambda x: x.amin((0, 2)),
     "prod": lambda x: x.prod(2).prod(0),
