@@ -16,6 +16,7 @@ from ir.dtype import NEGATIVE_ZERO
 from ir.node import Node
 from ir.ops.constant import CONSTANT, constant_like, constant_value
 from ir.ops.elementwise import ANY, FLOATS, INTEGERS, NUMBERS, ElementwiseOp
+from ir.ops.sign import is_positive
 
 
 def is_constant(x: Node, value: float) -> bool:
@@ -101,7 +102,7 @@ def _mul_gradient(node: Node, g: Node) -> tuple[Node, ...]:
 
 def _div_gradient(node: Node, g: Node) -> tuple[Node, ...]:
     denominator = node.operands[1]
-    if constant_value(denominator):
+    if constant_value(denominator) or is_positive(denominator):
         return div(g, denominator), ops.neg(mul(div(g, denominator), node))
     singular = is_zero(denominator)
     scaled = div(g, one_where_idle(g, denominator, singular))
@@ -109,7 +110,8 @@ def _div_gradient(node: Node, g: Node) -> tuple[Node, ...]:
 
 
 def _reciprocal_gradient(node: Node, g: Node) -> tuple[Node, ...]:
-    safe = one_where_idle(g, node, is_zero(node.operands[0]))
+    x = node.operands[0]
+    safe = node if is_positive(x) else one_where_idle(g, node, is_zero(x))
     return (neg(mul(g, mul(safe, safe))),)
 
 

@@ -15,29 +15,35 @@ from ir.node import Node
 from ir.ops.arithmetic import div, is_not_positive, mul, neg, one_where_idle, sub
 from ir.ops.constant import constant_like
 from ir.ops.elementwise import FLOATS, ElementwiseOp
+from ir.ops.sign import is_positive
 
 
 def _scaled(x: Node, factor: float) -> Node:
     return mul(x, constant_like(x, factor))
 
 
+def _safe(cotangent: Node, value: Node, x: Node) -> Node:
+    """``value``, or 1 where the argument ``x`` is not positive and the cotangent is 0."""
+    return value if is_positive(x) else one_where_idle(cotangent, value, is_not_positive(x))
+
+
 def _sqrt_gradient(node: Node, g: Node) -> tuple[Node, ...]:
-    return (div(_scaled(g, 0.5), one_where_idle(g, node, is_not_positive(node.operands[0]))),)
+    return (div(_scaled(g, 0.5), _safe(g, node, node.operands[0])),)
 
 
 def _rsqrt_gradient(node: Node, g: Node) -> tuple[Node, ...]:
-    safe = one_where_idle(g, node, is_not_positive(node.operands[0]))
+    safe = _safe(g, node, node.operands[0])
     return (mul(_scaled(g, -0.5), mul(safe, mul(safe, safe))),)
 
 
 def _log_gradient(node: Node, g: Node) -> tuple[Node, ...]:
     x = node.operands[0]
-    return (div(g, one_where_idle(g, x, is_not_positive(x))),)
+    return (div(g, _safe(g, x, x)),)
 
 
 def _log2_gradient(node: Node, g: Node) -> tuple[Node, ...]:
     x = node.operands[0]
-    return (div(_scaled(g, 1 / math.log(2)), one_where_idle(g, x, is_not_positive(x))),)
+    return (div(_scaled(g, 1 / math.log(2)), _safe(g, x, x)),)
 
 
 def _tanh_gradient(node: Node, g: Node) -> tuple[Node, ...]:
