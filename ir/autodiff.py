@@ -49,6 +49,27 @@ def gradient(outputs: Sequence[Node], cotangents: Sequence[Node], wrt: Sequence[
     return [found.get(node) for node in wrt]
 
 
+def jvp(outputs: Sequence[Node], inputs: Sequence[Node], tangents: Sequence[Node]) -> list[Node | None]:
+    """Forward mode: the derivative of each output along ``tangents``, one for each input; None where it is constant.
+
+    The reverse pass is linear in the cotangents of the outputs, and its own reverse pass is the forward pass
+    (Townsend, "A new trick for calculating Jacobian vector products", 2017). What is left of the cotangents in the
+    result are the guards at singular points, which see ones.
+
+        >>> x = parameter(0, dtypes.float32, (3,))
+        >>> jvp([sin(x)], [x], [constant(1, dtypes.float32, (3,))])
+        [<cos float32[3]>]
+    """
+    _check(inputs, tangents)
+    probes = [ops.fresh_parameter(*output.type) for output in outputs]
+    pulled = gradient(outputs, probes, inputs)
+    reached = [(node, tangent) for node, tangent in zip(pulled, tangents, strict=True) if node is not None]
+    along = gradient([node for node, _ in reached], [tangent for _, tangent in reached], probes)
+    ones = {probe: ops.constant_like(probe, 1) for probe in probes}
+    found = iter(graph.substitute([node for node in along if node is not None], ones))
+    return [None if node is None else next(found) for node in along]
+
+
 def _check(outputs: Sequence[Node], cotangents: Sequence[Node]) -> None:
     if len(outputs) != len(cotangents):
         raise GraphError(f"gradient: {len(outputs)} outputs but {len(cotangents)} cotangents; give one for each")

@@ -163,6 +163,31 @@ def test_softmax_and_norms_need_no_guard_against_zero() -> None:
         assert len(selects) <= 1, "only that of the maximum"
 
 
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_forward_mode(name: str, rng: np.random.Generator) -> None:
+    """jvp against a central difference along the tangents."""
+    function, shapes = PROGRAMS[name]
+    inputs = [ir.parameter(number, FLOAT, shape) for number, shape in enumerate(shapes)]
+    tangents = [ir.parameter(10 + number, FLOAT, shape) for number, shape in enumerate(shapes)]
+    values = {node: rng.normal(size=node.shape) for node in [*inputs, *tangents]}
+    output = function(*inputs)
+    (along,) = ir.jvp([output], inputs, tangents)
+    ir.verify([along])
+    ends = [ir.evaluate([output], {x: values[x] + step * values[t] for x, t in zip(inputs, tangents, strict=True)})[0]
+            for step in (1e-5, -1e-5)]
+    np.testing.assert_allclose(ir.evaluate([along], values)[0], (ends[0] - ends[1]) / 2e-5, rtol=1e-5, atol=1e-6)
+
+
+def test_forward_mode_where_cotangents_cancel() -> None:
+    """Two outputs whose probes cancel at the root must not hide its derivative."""
+    x = ir.parameter(0, FLOAT, (2,))
+    root = ir.sqrt(x)
+    first, second, third = ir.jvp([root, ir.neg(root), ir.constant_like(x, 1)], [x], [ir.constant_like(x, 1)])
+    assert third is None
+    values = ir.evaluate([first, second], {x: np.array([4.0, 16.0])})
+    assert [v.tolist() for v in values] == [[0.25, 0.125], [-0.25, -0.125]]
+
+
 def test_gradients_of_gradients_reach_any_order() -> None:
     """The 7th derivative of sin is -cos."""
     x = ir.parameter(0, FLOAT, ())
