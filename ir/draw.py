@@ -16,11 +16,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from ir.bodies import bodies_in_order, bodies_of
 from ir.dtype import DType
 from ir.graph import topological_order
 from ir.node import Location, Node
 from ir.ops import BITCAST, CAST, CONSTANT, PROJECT, REDUCE, Body, ElementwiseOp
-from ir.text_printer import bodies_in_order, bodies_of, format_type, format_value
+from ir.text_printer import format_type, format_value
 
 Clusters = Literal["none", "line", "file"]
 

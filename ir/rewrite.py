@@ -12,9 +12,9 @@ A rule is a pattern, a function from what the pattern captured to the replacemen
 
 The function may return None to decline. What it returns must have the type of what it replaces.
 
-Termination: ``weight`` maps every expression to a number such that a heavier operand makes a heavier node; every rule's
-replacement is lighter than what it replaces, whatever the captured operands weigh (the tests check each rule, and
-``measure`` says why in words). So no sequence of rewrites goes on for ever, in whatever order the rules are applied.
+Rules that are used together need one measure that each of them decreases, or rewriting might go on for ever:
+``measure`` says in words why it does, and for the simplification rules ``ir.simplify.work`` is that measure, checked in
+tests at every step. Rules that undo each other raise RewriteError.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from dataclasses import dataclass
 from itertools import permutations, product
 from typing import Any, Union
 
+from ir.bodies import bodies_in_order
 from ir.graph import topological_order
 from ir.node import Node, located, remake_node, tagged
 from ir.op import Op
 from ir.ops import Body
-from ir.text_printer import bodies_in_order
 
 Guard = Callable[[Node], bool]
 Trace = Callable[["Rule", Node, Node], None]

@@ -22,14 +22,15 @@ The bodies of scans and calls stand above the graph, each once, numbered ``@0``,
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from ir.bodies import bodies_in_order
 from ir.dtype import DType, dtypes
 from ir.graph import topological_order
-from ir.node import Node, Shape, TensorType
+from ir.node import Node, TensorType
 from ir.ops import Body
 from ir.symbolic import Dimension
 
@@ -65,35 +66,6 @@ def format_dimension(dimension: int | Dimension) -> str:
     if dimension.constant:
         parts.append(str(dimension.constant))
     return " + ".join(parts).replace("+ -", "- ")
-
-
-def format_shape(shape: Shape) -> str:
-    return f"[{', '.join(str(d) for d in shape)}]"
-
-
-def bodies_of(node: Node) -> Iterator[Body]:
-    """The bodies among the node's attributes."""
-    return (value for value in node.attributes if isinstance(value, Body))
-
-
-def bodies_in_order(outputs: Sequence[Node]) -> list[Body]:
-    """Every body that the graph holds, at any depth, once, those inside another before it."""
-    ordered: dict[Body, None] = {}
-    pending = [(body, False) for body in _bodies_in_graph(outputs)][::-1]
-    while pending:
-        body, entered = pending.pop()
-        if body in ordered:
-            continue
-        if entered:
-            ordered[body] = None
-            continue
-        pending.append((body, True))
-        pending.extend((inner, False) for inner in _bodies_in_graph(body.results)[::-1])
-    return list(ordered)
-
-
-def _bodies_in_graph(outputs: Sequence[Node]) -> list[Body]:
-    return [body for node in topological_order(outputs) for body in bodies_of(node)]
 
 
 def format_value(value: Any, reference: Callable[[Any], str]) -> str:

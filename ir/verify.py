@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from ir.bodies import bodies_in_order
 from ir.dtype import dtypes
 from ir.graph import topological_order
 from ir.node import Node
 from ir.op import GraphError, Op
 from ir.ops import ASSIGN, BUFFER, PARAMETER, PROJECT, is_fresh
 from ir.symbolic import Dimension, SymbolicError, Variable
-from ir.text_printer import bodies_in_order, format_type
+from ir.text_printer import format_type
 
 
 class VerificationError(GraphError):

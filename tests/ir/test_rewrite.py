@@ -153,9 +153,9 @@ def test_a_long_chain_takes_linear_time():
         x = X
         for number in range(length):
             x = raw(neg, x) if number % 3 else exp(x)
-        start = time.perf_counter()
+        start = time.process_time()
         Rewriter([double_negation]).run([x])
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     seconds(100)
     short, long = seconds(5_000), seconds(100_000)

@@ -444,9 +444,9 @@ def test_a_graph_as_large_as_a_training_step_takes_a_moment():
     assert len(ir.topological_order([x])) > 4_500
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         simplify([x])
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     assert min(seconds) < 1.5  # 0.15 s on an idle core
 
 
@@ -455,10 +455,10 @@ def test_a_long_chain_takes_linear_time():
         x = ir.parameter(0, dtypes.float32, (3,))
         for number in range(length):
             x = raw(ops.neg, x) if number % 3 else ir.exp(x)
-        start = time.perf_counter()
+        start = time.process_time()
         (simpler,) = simplify([x])
         assert len(ir.topological_order([simpler])) == 1 + length // 3 + (length % 3 == 1)
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     seconds(90)
     short, long = seconds(4_500), seconds(90_000)

@@ -200,9 +200,9 @@ def test_a_long_chain_takes_linear_time():
         x = ir.parameter(0, dtypes.float32, (3,))
         for _ in range(length):
             x = ir.sin(x)
-        start = time.perf_counter()
+        start = time.process_time()
         round_trip([x])
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     seconds(100)
     short, long = seconds(5_000), seconds(100_000)
