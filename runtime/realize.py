@@ -92,7 +92,7 @@ class CompiledGraph:
             expected = len(prepared.leaf_types) - len(self._held)
             raise BufferUseError(f"this graph takes {expected} arguments; got {given}")
         for number, (buffer, (dtype, shape)) in enumerate(zip(leaves, prepared.leaf_types, strict=True)):
-            if buffer.dtype is not dtype or largest(buffer.shape) != largest(shape):
+            if buffer.dtype is not dtype or (buffer.shape != shape and largest(buffer.shape) != largest(shape)):
                 raise BufferUseError(f"argument {number} must be {dtype.name}{list(shape)}; got {buffer!r}")
             if buffer.device is not self.device:
                 raise DeviceError(f"argument {number} is on {buffer.device.name}, but the graph runs on "

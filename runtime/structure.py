@@ -28,10 +28,14 @@ def structure_of(outputs: Sequence[Node], first: Sequence[Node] = ()) -> Structu
     entries: list[Hashable] = []
     for number, node in enumerate(ir.topological_order(outputs)):
         numbers[node] = number
-        if is_leaf(node):
+        if node.operands:
+            attributes = node.attributes
+            key = _attributes_key(attributes) if attributes else attributes
+            entries.append((node.op, key, tuple([numbers[operand] for operand in node.operands])))
+        elif is_leaf(node):
             leaves.setdefault(node)
         else:
-            entries.append((node.op, _attributes_key(node.attributes), tuple(numbers[x] for x in node.operands)))
+            entries.append((node.op, _attributes_key(node.attributes)))
     leaf_entries = tuple((leaf.dtype.name, leaf.shape, numbers.get(leaf)) for leaf in leaves)
     return Structure((tuple(entries), leaf_entries, tuple(numbers[node] for node in outputs)), tuple(leaves))
 
@@ -41,18 +45,19 @@ def is_leaf(node: Node) -> bool:
     return node.op.name in ("buffer", "parameter")
 
 
+_AMBIGUOUS = frozenset({float, type(ir.dtypes.float32.constant(-0.0)), bool, ir.Body})
+
+
 def _attributes_key(attributes: Any) -> Hashable:
     """``attributes`` in a form that is equal only where it means the same."""
-    if all(type(field) is int for field in attributes):
-        return attributes  # type: ignore[no-any-return]  # a NamedTuple of ints
-    return tuple(_field_key(field) for field in attributes)
+    return tuple([_field_key(field) if type(field) in _AMBIGUOUS else field for field in attributes])
 
 
 def _field_key(field: Any) -> Hashable:
+    """The key of a field whose equality says too little (0.0 == -0.0, True == 1) or too much (bodies, NaN)."""
     if isinstance(field, float):
         return struct.pack("<d", field)
     if isinstance(field, bool):
         return ("bool", field)
-    if isinstance(field, ir.Body):  # closed: its only leaves are its parameters
-        return structure_of(field.results, first=field.parameters).key
-    return field  # type: ignore[no-any-return]  # attributes are hashable by contract
+    # a body is closed: its only leaves are its parameters
+    return structure_of(field.results, first=field.parameters).key
