@@ -1,6 +1,6 @@
 """Data sets and batches, as NumPy arrays."""
 
-from tinygrad_like.data.batches import every_window, generator, random_windows, shuffled
+from tinygrad_like.data.batches import every_window, generator, random_windows, shuffled, step_seed
 from tinygrad_like.data.digits import Digits, load_digits
 from tinygrad_like.data.download import DownloadError, fetch
 from tinygrad_like.data.idx import read_idx
@@ -15,4 +15,5 @@ __all__ = [
     "random_windows",
     "read_idx",
     "shuffled",
+    "step_seed",
 ]

@@ -17,7 +17,13 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 def generator(seed: int, step: int) -> np.random.Generator:
     """The random numbers of one step."""
-    return np.random.Generator(np.random.Philox(key=[seed & (2**64 - 1), step & (2**64 - 1)]))
+    key = np.array([seed % 2**64, step % 2**64], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key))
+
+
+def step_seed(seed: int, step: int) -> int:
+    """The seed of everything random in one step that is not its batch (dropout), 32 bits."""
+    return int(generator(~seed, step).integers(2**32))
 
 
 def random_windows(tokens: Array, context: int, batch: int, seed: int, step: int) -> tuple[Array, Array]:

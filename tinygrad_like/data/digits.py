@@ -96,4 +96,4 @@ def _small_digits(reason: str) -> Digits:
     labels = labels.astype(np.int32)
     cut = int(len(labels) * _TRAIN_SHARE)
     return Digits(images[:cut], labels[:cut], images[cut:], labels[cut:],
-                  f"{reason}: using scikit-learn's {len(labels):,} digits instead")  # fmt: skip
+                  f"{reason}: using scikit-learn's {len(labels):,} digits instead")

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 
 from tinygrad_like.context import Context
-from tinygrad_like.data import every_window, random_windows
+from tinygrad_like.data import every_window, random_windows, step_seed
 from tinygrad_like.generate import Generator
 from tinygrad_like.io import InputError, read_bytes, write_text
 from tinygrad_like.jit import jit
@@ -140,8 +140,9 @@ class LanguageRun:
                 plot_losses(log.records, self.directory.plot, f"GPT on {self.corpus.source}")
 
     def step(self, number: int) -> float:
-        """Do step ``number`` and return its loss; the batch and the learning rate depend on the number alone."""
+        """Do step ``number`` and return its loss; batch, learning rate and dropout depend on the number alone."""
         settings = self.settings
+        Tensor.manual_seed(step_seed(settings.seed, number))
         batch = random_windows(self.training_tokens, settings.context, settings.batch, settings.seed, number)
         rate = warmup_cosine(number, settings.steps, settings.rate, settings.rate / 10, settings.warmup)
         return float(self._step(rate, *batch).item())
