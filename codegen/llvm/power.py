@@ -1,18 +1,21 @@
-"""x to the power y on float32 and float64 lanes: exp2(y * log2(x)), with the logarithm in two doubles.
+"""x to the power y on float32 and float64 lanes: exp2(y * log2(x)).
 
-float32 is computed in float64, which makes it correctly rounded but for rare ties.
+The result is as many times less accurate than the logarithm as y * log2(x) is large (up to 1024). float32 is therefore
+computed in float64, which makes it almost correctly rounded, and float64 with the logarithm in two doubles.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from codegen.llvm.builder import Value, fma
 from codegen.llvm.float_format import (
     clamp,
     magnitude,
+    nearest_integer,
     polynomial,
     split_exponent,
     times_power_of_two,
-    whole,
 )
 
 _LOG2_E = (1.4426950408889634, 2.0355273740931033e-17)
@@ -20,10 +23,13 @@ _TWO_THIRDS = (0.6666666666666666, 3.700743415417188e-17)
 _ATANH_TAIL = (  # (2 atanh(s) / s - 2 - 2/3 z) / z^2 as a polynomial in z = s^2, minimax on z <= 0.0295
     0.10763882007188176, 0.10456158882736749, 0.11766821020389795, 0.13333296341558548, 0.15384615763777737,
     0.18181818179637793, 0.222222222222285, 0.28571428571428564, 0.4)
-_EXP2_TAIL = (  # (2^r - 1) / r, as in vector_math
+_EXP2_TAIL = (  # (2^r - 1) / r, minimax on |r| <= 1/2
     2.5742061422646057e-11, 4.4567107222749594e-10, 7.054888065516408e-09, 1.0178050982060378e-07,
     1.3215486833562827e-06, 1.5252733856734179e-05, 0.00015403530393340471, 0.0013333558146389976,
     0.009618129107628496, 0.0555041086648217, 0.24022650695910072, 0.6931471805599453)
+_EXP2_TAIL_SHORT = (  # the same to 2^-34, enough for float32
+    1.5315165484605303e-05, 0.00015467348003122424, 0.0013333429892781804, 0.009618036235344206, 0.05550410963583404,
+    0.24022651079871607, 0.6931471805414086)
 
 Pair = tuple[Value, Value]  # the unevaluated sum of a number and a much smaller one
 
@@ -31,28 +37,43 @@ Pair = tuple[Value, Value]  # the unevaluated sum of a number and a much smaller
 def power(x: Value, y: Value) -> Value:
     """x^y as C's pow: x^0 and 1^y are 1 (also for NaN), a negative x needs a whole y, else NaN."""
     if x.type.element == "double":
-        return _power(x, y)
+        size = magnitude(x)
+        product, rest = _times(y, _log2_pair(size))
+        return _with_special_cases(x, y, _exp2(product, rest, _EXP2_TAIL))
     double = x.type.with_element("double")
-    return _power(x.convert("fpext", double), y.convert("fpext", double)).convert("fptrunc", x.type)
+    wide_x, wide_y = x.convert("fpext", double), y.convert("fpext", double)
+    product = wide_y * _log2(magnitude(wide_x))
+    result = _exp2(product, product.constant(0.0), _EXP2_TAIL_SHORT)
+    return _with_special_cases(wide_x, wide_y, result).convert("fptrunc", x.type)
 
 
-def _power(x: Value, y: Value) -> Value:
-    size = magnitude(x)
-    result = _exp2(_times(y, _log2(size)))
-    result = size.equals(1.0).select(x.constant(1.0), result)
+def _with_special_cases(x: Value, y: Value, result: Value) -> Value:
+    """The sign of a negative x, and what C's Annex F says of 0, 1, infinity and NaN; ``result`` is |x|^y."""
+    result = magnitude(x).equals(1.0).select(x.constant(1.0), result)
     truncated = x.builder.intrinsic("trunc", y.type, [y])
     half = y * 0.5
     y_is_whole = truncated.equals(y)
     y_is_odd = y_is_whole & x.builder.intrinsic("trunc", y.type, [half]).compare("une", half)
     negative = x.bits().compare("slt", 0)
     result = (negative & y_is_odd).select(-result, result)
-    undefined = (x < 0.0) & ~y_is_whole & (size < float("inf"))
+    undefined = (x < 0.0) & ~y_is_whole & (x > float("-inf"))
     result = undefined.select(x.constant(float("nan")), result)
     result = (x.is_nan() | y.is_nan()).select(x.constant(float("nan")), result)
     return (x.equals(1.0) | y.equals(0.0)).select(x.constant(1.0), result)
 
 
-def _log2(x: Value) -> Pair:
+def _log2(x: Value) -> Value:
+    """log2(x) to about 2^-39 of itself; -infinity at 0 and infinity at infinity."""
+    mantissa, exponent = split_exponent(x)
+    s = (mantissa - 1.0) / (mantissa + 1.0)
+    z = s * s
+    series = fma(z, fma(z, polynomial(z, _ATANH_TAIL[4:]), _TWO_THIRDS[0]), 2.0)
+    result = fma(s * series, _LOG2_E[0], exponent)
+    infinite = x.constant(float("inf"))
+    return x.equals(0.0).select(-infinite, x.equals(infinite).select(infinite, result))
+
+
+def _log2_pair(x: Value) -> Pair:
     """log2(x) to about 2^-62 of itself; (-infinity, 0) at 0 and (infinity, 0) at infinity."""
     mantissa, exponent = split_exponent(x)
     logarithm, low = _times_pair(_log_mantissa(mantissa), _LOG2_E)
@@ -105,12 +126,9 @@ def _fast_two_sum(a: Value, b: Value) -> Pair:
     return total, b - (total - a)
 
 
-def _exp2(pair: Pair) -> Value:
+def _exp2(high: Value, low: Value, tail: Sequence[float]) -> Value:
     """2^(high + low)."""
-    high, low = pair
     bounded = clamp(high, -1100.0, 1100.0)
-    count = whole(bounded)
+    count, exponent = nearest_integer(bounded, 1.0)
     rest = (bounded - count) + low
-    mantissa = fma(polynomial(rest, _EXP2_TAIL), rest, 1.0)
-    exponent = count.builder.intrinsic("fptosi.sat", count.type.integer, [count], count.type.integer, count.type)
-    return times_power_of_two(mantissa, exponent)
+    return times_power_of_two(fma(polynomial(rest, tail), rest, 1.0), exponent)
