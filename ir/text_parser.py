@@ -44,8 +44,7 @@ class Graph(NamedTuple):
 
 
 _TOKEN = re.compile(r"""
-    (?P<space>   \s+ )
-  | (?P<comment> \#.* )
+    (?P<comment> \#.* )
   | (?P<result>  %\w+ )
   | (?P<body>    @\w+ )
   | (?P<object>  \$\w+ )
@@ -54,7 +53,7 @@ _TOKEN = re.compile(r"""
   | (?P<string>  "(?:[^"\\]|\\.)*" )
   | (?P<word>    [A-Za-z_]\w* )
   | (?P<sign>    \.\. | [=():,\[\]!*+-] )
-  | (?P<other>   . )
+  | (?P<other>   \S )
 """, re.VERBOSE)
 
 _LITERALS = {"True": True, "False": False, "None": None}
@@ -84,11 +83,11 @@ class _Line:
         self.number, self.comment = number, ""
         self.tokens: list[Token] = []
         for match in _TOKEN.finditer(text):
-            kind = match.lastgroup or "other"
+            kind, token = match.lastgroup or "other", match.group()
             if kind == "comment":
-                self.comment = match.group()[1:].strip()
-            elif kind != "space":
-                self.tokens.append(Token(kind, match.group(), match.start() + 1))
+                self.comment = token[1:].strip()
+            else:
+                self.tokens.append(Token(kind, token, match.start() + 1))
         self.tokens.append(Token("end", "the end of the line", len(text) + 1))
         self.position = 0
 

@@ -201,7 +201,7 @@ def test_a_long_chain_takes_linear_time():
         for _ in range(length):
             x = ir.sin(x)
         start = time.process_time()
-        round_trip([x])
+        assert ir.parse_graph(ir.format_graph([x])).outputs == [x]
         return time.process_time() - start
 
     seconds(100)
