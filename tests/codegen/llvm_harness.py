@@ -67,10 +67,10 @@ def operation(code: str) -> Callable[..., loops.Value]:
 class Native:
     """A function as machine code of this process. ``text`` is its LLVM IR."""
 
-    def __init__(self, function: loops.Function, slots: Mapping[str, int] | None = None) -> None:
+    def __init__(self, function: loops.Function, slots: Mapping[str, int] | None = None, target: Target = HOST) -> None:
         numbered = slots or {name: slot for slot, name in enumerate(function.symbols)}
-        self.text = emit_module([function], HOST, numbered)
-        self.library: Library = process_jit().load(object_code(self.text, HOST), [function.name])
+        self.text = emit_module([function], target, numbered)
+        self.library: Library = process_jit().load(object_code(self.text, target), [function.name])
         self._call = _SIGNATURE(self.library[function.name])
 
     def __call__(self, *arrays: np.ndarray, begin: int = 0, end: int = 1, symbols: Sequence[int] = (),
@@ -95,10 +95,10 @@ def aligned_copy(array: np.ndarray) -> np.ndarray:
 
 
 def run_elementwise(value: Callable[..., loops.Value], arrays: Sequence[np.ndarray], sources: Sequence[DType],
-                    result: DType, lanes: int) -> np.ndarray:
+                    result: DType, lanes: int, target: Target = HOST) -> np.ndarray:
     """The result of ``elementwise`` on arrays in their stored form; their size is a multiple of ``lanes``."""
     size = arrays[0].size
     output = aligned(size, result.numpy)
-    native = Native(elementwise(value, sources, result, lanes, size))
+    native = Native(elementwise(value, sources, result, lanes, size), target=target)
     native(*[aligned_copy(array) for array in arrays], output, end=size // lanes)
     return output
