@@ -13,6 +13,8 @@ from ir.ops.source import BUFFER, PARAMETER, parameter
 
 def canonical_body(body: Body, owner: str) -> Body:
     """The body with its parameters numbered from 0, so that equal functions are equal; GraphError if not closed."""
+    if len(set(body.parameters)) != len(body.parameters):
+        raise GraphError(f"the body of {owner} has the same parameter twice; number them apart, or use fresh_parameter")
     canonical = tuple(parameter(number, old.dtype, old.shape) for number, old in enumerate(body.parameters))
     results = graph.substitute(body.results, dict(zip(body.parameters, canonical, strict=True)))
     allowed = {*body.parameters}

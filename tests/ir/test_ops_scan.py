@@ -182,11 +182,13 @@ def test_errors() -> None:
     with pytest.raises(ir.GraphError, match=r"parameter 1 of its body is float64\[3\], given float64\[5\]"):
         ir.scan(ir.Body((c, row), (c,)), [c], [ir.parameter(2, FLOAT, (4, 5))])
     with pytest.raises(ir.GraphError, match="leading axis is 4 steps long"):
-        ir.scan(ir.Body((c, row, row), (c,)), [c], [x, ir.parameter(3, FLOAT, (5, 3))])
+        ir.scan(ir.Body((c, row, outside), (c,)), [c], [x, ir.parameter(3, FLOAT, (5, 3))])
     with pytest.raises(ir.GraphError, match="give length="):
         ir.scan(ir.Body((c,), (c,)), [c], [])
     with pytest.raises(ir.GraphError, match="2 parameters, given 1 carries and 0 inputs"):
         ir.scan(ir.Body((c, row), (c,)), [c], [], length=3)
+    with pytest.raises(ir.GraphError, match="the same parameter twice"):
+        ir.scan(ir.Body((c, c), (c,)), [c], [x])
     with pytest.raises(ir.GraphError, match="there is no result 9"):
         ir.project(ir.scan(ir.Body((c,), (c,)), [c], [], length=3), 9)
 
