@@ -27,8 +27,8 @@ class Scatter(Op):
     """``scatter(x, index, updates, batch=0, mode="add")``: updates[b.., i.., s..] combined into x[b.., index, s..].
 
     x: [b.., n, s..], index: [b.., i..] of integers, updates: [b.., i.., s..]. Updates are taken in row-major order: for
-    mode "set" the last one wins, and sums are formed in that order, so results are reproducible. An index outside
-    [0, n) drops its update.
+    mode "set" the last one wins, and sums are formed in that order (of 16-bit floats in float32), so results are
+    reproducible. An index outside [0, n) drops its update.
 
         >>> scatter(zeros, tokens, rows)        # zeros: float32[9, 4], tokens: int32[5], rows: float32[5, 4]
         <scatter float32[9, 4]>
