@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -20,6 +20,7 @@ class Group:
     """Computations under shared outer loops.
 
     loops: the shared outer loops, by number; ``axis_loops`` says which axis of which member runs along which.
+    following, preceding: the groups that must run after and before this one.
     writers: the members that overwrite a version of a buffer.
     accumulators: the members that reduce over some of these loops, with those loops: complete only after them.
     rank: the place in an order of all groups in which whatever reads comes after what it reads.
@@ -30,6 +31,8 @@ class Group:
     axis_loops: dict[Computation, dict[Axis, int]]
     rank: int
     accumulators: dict[Computation, frozenset[int]] = field(default_factory=dict)
+    following: set[Group] = field(default_factory=set)
+    preceding: set[Group] = field(default_factory=set)
     writers: list[Computation] = field(default_factory=list)
     version: int = 0
     reads: tuple[int, dict[Node, None]] | None = None
@@ -76,33 +79,49 @@ class Partition:
         self.group_of: dict[Computation, Group] = {computation: Group.of(computation) for computation in order}
         self.readers: defaultdict[Node, list[Computation]] = defaultdict(list)
         self.successors: defaultdict[Computation, list[Computation]] = defaultdict(list)
-        self._order = [self.group_of[computation] for computation in order]
+        self._order: list[Group | None] = [self.group_of[computation] for computation in order]
         for computation in order:
             for value in {access.value: None for access in computation.accesses}:
                 self.readers[value].append(computation)
             for earlier in computation.after:
                 self.successors[earlier].append(computation)
+        for group in self.group_of.values():
+            group.following, group.preceding = self._edges(group)
 
     @property
     def groups(self) -> list[Group]:
         """The groups, in an order in which they can run."""
-        return list(self._order)
+        return [group for group in self._order if group is not None]
 
-    def following(self, group: Group) -> Iterator[Group]:
-        """The groups that must run after ``group`` because they read from it or overwrite what it reads."""
-        seen = {group.serial}
+    def refresh(self, group: Group) -> None:
+        """Finds the edges of a group anew, after its members or what they read have changed."""
+        following, preceding = self._edges(group)
+        for other in group.following - following:
+            other.preceding.discard(group)
+        for other in following - group.following:
+            other.preceding.add(group)
+        for other in group.preceding - preceding:
+            other.following.discard(group)
+        for other in preceding - group.preceding:
+            other.following.add(group)
+        group.following, group.preceding = following, preceding
+        group.version += 1
+
+    def _edges(self, group: Group) -> tuple[set[Group], set[Group]]:
+        """The groups that must run after ``group`` (they read from it or overwrite what it reads), and before it."""
+        following: set[Group] = set()
+        preceding: set[Group] = set()
+        group_of = self.group_of
         for member in group.members:
-            for later in self.later(member):
-                other = self.group_of[later]
-                if other.serial not in seen:
-                    seen.add(other.serial)
-                    yield other
-
-    def later(self, computation: Computation) -> Iterator[Computation]:
-        """The computations that must run after this one."""
-        for value in computation.values:
-            yield from self.readers.get(value, ())
-        yield from self.successors.get(computation, ())
+            for value in member.values:
+                following.update([group_of[reader] for reader in self.readers.get(value, ())])
+            following.update([group_of[later] for later in self.successors.get(member, ())])
+            producers = (self.producers.get(access.value) for access in member.accesses)
+            preceding.update([group_of[producer] for producer in producers if producer is not None])
+            preceding.update([group_of[earlier] for earlier in member.after])
+        following.discard(group)
+        preceding.discard(group)
+        return following, preceding
 
     def is_stored(self, computation: Computation) -> bool:
         """Whether the value must be in memory: it is asked for, or another group reads it."""
@@ -111,26 +130,33 @@ class Partition:
         group = self.group_of[computation]
         return any(self.group_of[reader] is not group for reader in self.readers.get(computation.node, ()))
 
-    def _between(self, start: Group, end: Group) -> set[Group]:
-        """The groups before ``end`` that ``start`` leads to."""
-        found: set[Group] = set()
-        pending = [start]
-        while pending:
-            for following in self.following(pending.pop()):
-                if following.rank < end.rank and following not in found:
-                    found.add(following)
-                    pending.append(following)
-        return found
+    def _between(self, start: Group, end: Group) -> tuple[bool, set[Group]]:
+        """(True, the groups before ``end`` that ``start`` leads to) or (False, those behind ``start`` that lead to
+        ``end``): both are searched in turn, and the smaller set is complete first."""
+        forward: set[Group] = set()
+        backward: set[Group] = set()
+        ahead, behind = [start], [end]
+        while ahead and behind:
+            for group in ahead.pop().following:
+                if group.rank < end.rank and group not in forward:
+                    forward.add(group)
+                    ahead.append(group)
+            for group in behind.pop().preceding:
+                if group.rank > start.rank and group not in backward:
+                    backward.add(group)
+                    behind.append(group)
+        return (True, forward) if not ahead else (False, backward)
 
     def has_path(self, first: Group, second: Group) -> bool:
         """Whether a path through another group joins the two: as one kernel they would wait for themselves."""
         start, end = (first, second) if first.rank < second.rank else (second, first)
-        return any(following is end for group in self._between(start, end) for following in self.following(group))
+        is_forward, between = self._between(start, end)
+        return not between.isdisjoint(end.preceding if is_forward else start.following)
 
     def is_joined(self, first: Group, second: Group) -> bool:
         """Whether any path leads from one to the other."""
         start, end = (first, second) if first.rank < second.rank else (second, first)
-        return end in self.following(start) or self.has_path(start, end)
+        return end in start.following or self.has_path(start, end)
 
     def join(self, kept: Group, absorbed: Group) -> None:
         """Moves the members of ``absorbed`` to ``kept``; there must be no path between them. Loops are up to the caller.
@@ -138,18 +164,43 @@ class Partition:
         What depends on the earlier of the two moves behind the later one, everything else between them in front.
         """
         start, end = (kept, absorbed) if kept.rank < absorbed.rank else (absorbed, kept)
-        later = self._between(start, end)
-        affected = self._order[start.rank:end.rank + 1]
-        rest = [group for group in affected if group not in later and group is not start and group is not end]
-        self._order[start.rank:end.rank + 1] = [*rest, kept, *(group for group in affected if group in later)]
-        self._renumber(start.rank)
+        self._order[start.rank] = self._order[end.rank] = None
+        is_forward, between = self._between(start, end)
+        if not between:
+            kept.rank = end.rank if is_forward else start.rank
+        else:
+            self._reorder(kept, start.rank, end.rank, is_forward, between)
+        self._order[kept.rank] = kept
         for member in absorbed.members:
             kept.members[member] = None
             self.group_of[member] = kept
+        self._redirect(kept, absorbed)
         kept.writers += absorbed.writers
         kept.operations += absorbed.operations
         kept.version += 1
         absorbed.members = {}
+
+    @staticmethod
+    def _redirect(kept: Group, absorbed: Group) -> None:
+        """All edges of ``absorbed`` become edges of ``kept``."""
+        for other in absorbed.following:
+            other.preceding.discard(absorbed)
+            other.preceding.add(kept)
+        for other in absorbed.preceding:
+            other.following.discard(absorbed)
+            other.following.add(kept)
+        kept.following = (kept.following | absorbed.following) - {kept, absorbed}
+        kept.preceding = (kept.preceding | absorbed.preceding) - {kept, absorbed}
+
+    def _reorder(self, kept: Group, first: int, last: int, is_forward: bool, between: set[Group]) -> None:
+        """Places ``kept`` between what must run before it and what must run after it, from rank ``first`` to ``last``."""
+        affected = [group for group in self._order[first:last + 1] if group is not None]
+        before = [group for group in affected if (group in between) is not is_forward]
+        after = [group for group in affected if (group in between) is is_forward]
+        self._order[first:last + 1] = [None] * (last + 1 - first)
+        for rank, group in enumerate([*before, kept, *after], first):
+            group.rank = rank
+            self._order[rank] = group
 
     def split(self, member: Computation) -> Group:
         """Takes a member that neither reads its group nor is read in it out into a group of its own."""
@@ -158,11 +209,13 @@ class Partition:
         del group.members[member], group.axis_loops[member]
         group.accumulators.pop(member, None)
         group.operations -= member.operations
-        group.version += 1
+        group.writers = [writer for writer in group.writers if writer is not member]
         self.group_of[member] = alone
         reads_group = any(self.producers.get(access.value) in group.members for access in member.accesses)
         self._order.insert(group.rank + 1 if reads_group else group.rank, alone)
         self._renumber(group.rank)
+        self.refresh(group)
+        self.refresh(alone)
         return alone
 
     def remove(self, member: Computation) -> None:
@@ -170,16 +223,16 @@ class Partition:
         group = self.group_of.pop(member)
         del group.members[member], group.axis_loops[member]
         group.operations -= member.operations
-        group.version += 1
         for value in {access.value: None for access in member.accesses}:
             self.readers[value].remove(member)
+        self.refresh(group)
         if not group.members:
-            self._order.remove(group)
-            self._renumber(0)
+            self._order[group.rank] = None
 
     def _renumber(self, start: int) -> None:
-        for rank in range(start, len(self._order)):
-            self._order[rank].rank = rank
+        for rank, group in enumerate(self._order[start:], start):
+            if group is not None:
+                group.rank = rank
 
     def values_read(self, group: Group) -> dict[Node, None]:
         """The values that the group reads from memory (cached for the group's version)."""

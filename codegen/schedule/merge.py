@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable
 from itertools import count
 
 from codegen.schedule.alignment import Digits, Pairs, Refusal, align, align_siblings
@@ -37,7 +36,8 @@ class Merger:
     def merge_neighbours(self) -> None:
         """Merges groups with the groups that read their values, until no legal merge saves a byte."""
         for group in self.partition.groups:
-            self._push(group, self._reading(group))
+            for other in sorted(group.following, key=lambda neighbour: neighbour.rank):
+                self._push(group, other)
         while self._heap:
             negative_gain, _, first, second = heapq.heappop(self._heap)
             if not first.members or not second.members or self._is_known_to_fail(first, second):
@@ -52,34 +52,23 @@ class Merger:
                 self._failed.add((first.serial, first.version, second.serial, second.version))
                 continue
             self.merge(first, second, pairs)
-            self._push(first, self._reading(first))
-            for producer in self._read_by(first):
-                self._push(producer, (first,))
+            self._push_pairs(first)
 
     def _is_known_to_fail(self, first: Group, second: Group) -> bool:
         return (first.serial, first.version, second.serial, second.version) in self._failed
 
-    def _push(self, first: Group, seconds: Iterable[Group]) -> None:
-        for second in seconds:
-            if not self._is_known_to_fail(first, second):
-                gain = self.bytes_saved(first, second)
-                if gain > 0:
-                    heapq.heappush(self._heap, (-gain, next(self._serial), first, second))
+    def _push_pairs(self, group: Group) -> None:
+        """All pairs of the group with a neighbour (in the order of ranks, so that schedules are reproducible)."""
+        for other in sorted(group.following, key=lambda neighbour: neighbour.rank):
+            self._push(group, other)
+        for other in sorted(group.preceding, key=lambda neighbour: neighbour.rank):
+            self._push(other, group)
 
-    def _reading(self, group: Group) -> list[Group]:
-        """The groups that read a value of ``group``."""
-        partition = self.partition
-        return list(dict.fromkeys(
-            home for member in group.members for value in member.values for reader in partition.readers.get(value, ())
-            if (home := partition.group_of[reader]) is not group))
-
-    def _read_by(self, group: Group) -> list[Group]:
-        """The groups whose values ``group`` reads."""
-        partition = self.partition
-        producers = (partition.producers.get(access.value) for member in group.members for access in member.accesses)
-        return list(dict.fromkeys(
-            home for producer in producers if producer is not None
-            and (home := partition.group_of[producer]) is not group))
+    def _push(self, first: Group, second: Group) -> None:
+        if not self._is_known_to_fail(first, second):
+            gain = self.bytes_saved(first, second)
+            if gain > 0:
+                heapq.heappush(self._heap, (-gain, next(self._serial), first, second))
 
     def bytes_saved(self, first: Group, second: Group) -> int:
         """Loads and stores that one kernel would not do; ``second`` may read from ``first``, not the other way."""

@@ -105,8 +105,8 @@ def _recompute_in(merger: Merger, value: Computation, reader: Computation) -> No
     reader.operations += value.operations
     group = partition.group_of[reader]
     group.operations += value.operations
-    group.version += 1
     partition.readers[value.node].remove(reader)
     for leaf in {access.value: None for access in value.accesses}:
         if reader not in partition.readers[leaf]:
             partition.readers[leaf].append(reader)
+    partition.refresh(group)
