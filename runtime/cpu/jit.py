@@ -33,7 +33,8 @@ class Jit:
     """A place where object code is linked. Symbols that the code does not define come from the process (libc)."""
 
     def __init__(self) -> None:
-        self._engine = llvm.create_lljit_compiler(target_machine(Target.host()))
+        # JITLink places all sections of an object side by side, which code for the small code model relies on.
+        self._engine = llvm.create_lljit_compiler(target_machine(Target.host()), use_jit_link=True)
         self._serial = count()
         self._lock = threading.Lock()
 
