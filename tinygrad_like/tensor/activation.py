@@ -17,8 +17,8 @@ class ActivationMixin(TensorBase):
     __slots__ = ()
 
     def relu(self) -> Tensor:
-        """max(x, 0); the gradient at 0 is 0."""
-        return (self > 0).where(self, 0)
+        """max(x, 0); NaN stays, and the gradient at 0 is 0."""
+        return (self <= 0).where(0, self)
 
     def relu6(self) -> Tensor:
         """min(max(x, 0), 6)."""

@@ -91,7 +91,8 @@ class FunctionsMixin(ArithmeticMixin):
         """log(1 + x), precise near 0: what rounding 1 + x loses is added back to first order."""
         u = self + 1
         lost = ((u - 1) - self).detach()
-        return u.log() - (u == math.inf).where(0, lost) / u
+        end = (u == 0) | (u == math.inf)
+        return u.log() - end.where(0, lost) / end.where(1, u)
 
     def logaddexp(self, other: Any) -> Tensor:
         """log(exp(self) + exp(other)) without overflow."""
@@ -141,7 +142,7 @@ class FunctionsMixin(ArithmeticMixin):
         for odd in range(19, 0, -2):
             series = 1 / odd - square * series
         angle = x * series * 4
-        return steep.where((self > 0).where(math.pi / 2, -math.pi / 2) - angle, angle)
+        return steep.where(self.sign() * (math.pi / 2) - angle, angle)
 
     @_in_floats
     def sinh(self) -> Tensor:
@@ -208,7 +209,7 @@ class FunctionsMixin(ArithmeticMixin):
         return self._make(ir.abs(self.node)) if self.dtype.is_signed else self  # type: ignore[return-value]
 
     def sign(self) -> Tensor:
-        """-1, 0 or 1; NaN stays NaN."""
+        """-1, 0 or 1; NaN stays NaN (as in NumPy)."""
         if self.dtype.is_bool:
             return self  # type: ignore[return-value]
         signed = (self < 0).where(-1, (self > 0).where(1, 0)).cast(self.dtype)

@@ -88,9 +88,12 @@ class IndexingMixin(TensorBase):
         subscript = parse(index, self.shape, self._index_tensor)
         if subscript.lookups:
             chosen = _fitting(lifted, self._part(subscript)._looked_up(subscript.lookups).shape, index)
-            self._store(self._written(subscript, chosen))  # type: ignore[attr-defined]
+            if chosen.numel() != 0:
+                self._store(self._written(subscript, chosen))  # type: ignore[attr-defined]
         elif lifted.node is not self._part(subscript).node:  # where it is, x[...] += y has assigned to x already
-            self._write_box(subscript, _fitting(lifted, subscript.shape(), index))
+            chosen = _fitting(lifted, subscript.shape(), index)
+            if chosen.numel() != 0:
+                self._write_box(subscript, chosen)
 
     def _mask(self, index: Any) -> Tensor | None:
         """The bool mask that ``index`` is, with dimensions of size 1 appended up to this rank."""

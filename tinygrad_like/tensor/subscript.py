@@ -90,8 +90,9 @@ def parse(index: Any, shape: Shape, lift: Callable[[Any], Any]) -> Subscript:
 
 def _expanded(index: Any, shape: Shape) -> list[Any]:
     """One item per dimension (and the Nones): the ellipsis and missing items become whole slices."""
-    if isinstance(index, list) and all(isinstance(i, (int, np.integer)) and not isinstance(i, bool) for i in index):
-        items: list[Any] = [index]
+    if isinstance(index, list) and not any(
+            item is None or item is Ellipsis or isinstance(item, (slice, TensorBase)) for item in index):
+        items: list[Any] = [index]  # a list of numbers, at any depth, is an index tensor
     else:
         items = list(index) if isinstance(index, (tuple, list)) else [index]
     places = [number for number, item in enumerate(items) if item is Ellipsis]
