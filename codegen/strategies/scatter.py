@@ -29,7 +29,9 @@ def plan_scatter(kernel: Kernel, target: Target) -> Plan:
     apart = [plan.name(axis) for axis in free]
     serial = [name for name in names if name not in apart]
     flat = memory_index(statement.value, statement.indices)
-    vector = next((plan.name(axis) for axis in free if stride(flat, axis) == 1 and axis.limit is None), "")
+    guarded = {axis for guard in statement.guards for axis in guard.index.axes}  # lanes are written all or none
+    vector = next((plan.name(axis) for axis in free
+                   if stride(flat, axis) == 1 and axis.limit is None and axis not in guarded), "")
     lanes = target.lanes(element_bytes([statement]))
     if not vector or plan.extent(vector) < 2:
         plan.reorder([*apart, *serial])
