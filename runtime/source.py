@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import llvmlite.binding as llvm
-
 from codegen.cuda import emit_cuda
-from codegen.llvm.emitter import emit_module
+from codegen.llvm import assembly_of, emit_module
 from codegen.target import Target
 from runtime.program import Program
 
@@ -17,16 +15,13 @@ def program_source(program: Program, target: Target) -> str:
 
 def llvm_source(program: Program, target: Target) -> str:
     """One LLVM IR module with all functions of the program."""
-    return emit_module(program.functions(), target, {name: slot for slot, name in enumerate(program.symbols)})
+    return emit_module(program.functions(), target, _symbol_slots(program))
 
 
 def assembly(program: Program, target: Target) -> str:
     """The machine code of the program's kernels as assembly text, for the processor that ``target`` describes."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    machine = llvm.Target.from_default_triple().create_target_machine(
-        cpu=target.arch, features=target.features, opt=2, reloc="pic", codemodel="default")
-    module = llvm.parse_assembly(llvm_source(program, target))
-    module.triple, module.data_layout = machine.triple, str(machine.target_data)
-    module.verify()
-    return str(machine.emit_assembly(module))
+    return assembly_of(llvm_source(program, target), target)
+
+
+def _symbol_slots(program: Program) -> dict[str, int]:
+    return {name: slot for slot, name in enumerate(program.symbols)}
