@@ -19,13 +19,15 @@ import ir
 from codegen.target import Target
 from ir.draw import Clusters
 from ir.node import Node
-from runtime import dump as stages
-from runtime import explain as explanation
+from runtime.dump import STAGES as _STAGES
+from runtime.dump import dump as dump_graph
+from runtime.explain import Explanation
+from runtime.explain import explain as explain_graph
 from runtime.profile import Profile, profile
 from tinygrad_like.io import write_text
 from tinygrad_like.tensor import Tensor, live
 
-STAGES = tuple(stages.STAGES)
+STAGES = tuple(_STAGES)
 Inspected = Union[Tensor, Iterable[Tensor], Callable[[], "Inspected"]]
 
 
@@ -52,12 +54,12 @@ def dump(what: Inspected, stage: str = "schedule", target: str | None = None) ->
     architecture such as "sm_90a", for "schedule", "loops" and "cuda" on any machine; None is this machine's CPU (for
     "cuda" sm_80). Errors: RuntimeFailure for an unknown stage, with the nearest.
     """
-    return stages.dump(graph_of(what), stage, None if target is None else Target.cuda(target))
+    return dump_graph(graph_of(what), stage, None if target is None else Target.cuda(target))
 
 
-def explain(what: Inspected, target: str | None = None) -> explanation.Explanation:
+def explain(what: Inspected, target: str | None = None) -> Explanation:
     """Each kernel of ``what``: why it ends where it does, bytes, operations and the user's lines; prints as a table."""
-    return explanation.explain(graph_of(what), None if target is None else Target.cuda(target))
+    return explain_graph(graph_of(what), None if target is None else Target.cuda(target))
 
 
 def draw(what: Inspected, path: str | os.PathLike[str] | None = None, clusters: Clusters = "line") -> str:
