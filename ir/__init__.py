@@ -26,6 +26,7 @@ from ir.ops import *  # noqa: F403
 from ir.graph import is_symbolic_graph, specialize, substitute, topological_order
 from ir.interpret import Plan, evaluate
 from ir.autodiff import gradient, jvp, sum_of
+from ir.inline import inline_calls
 from ir.text_printer import buffers_by_name, format_graph, format_type
 from ir.text_parser import Graph, TextError, parse_graph
 from ir.verify import VerificationError, verify
@@ -38,9 +39,9 @@ __all__ = [
     "NoAttributes", "Node", "Op", "Plan", "Scalar", "Shape", "SymbolicError", "TensorType", "TextError", "Variable",
     "VerificationError", "bfloat16_to_float32", "buffers_by_name", "describe", "draw", "dtype_named", "dtype_of_numpy",
     "dtype_of_value", "dtypes", "evaluate", "evaluate_dimension", "float32_to_bfloat16", "format_graph", "format_type",
-    "gradient", "is_symbolic", "is_symbolic_graph", "jvp", "live_node_count", "located", "lower_bound", "make_node",
-    "parse_graph", "product", "promote", "remake_node", "round_to_bfloat16", "same_product", "specialize", "substitute",
-    "sum_of", "tagged", "to_dot", "to_dtype", "topological_order", "upper_bound", "variables_of", "verify",
+    "gradient", "inline_calls", "is_symbolic", "is_symbolic_graph", "jvp", "live_node_count", "located", "lower_bound",
+    "make_node", "parse_graph", "product", "promote", "remake_node", "round_to_bfloat16", "same_product", "specialize",
+    "substitute", "sum_of", "tagged", "to_dot", "to_dtype", "topological_order", "upper_bound", "variables_of", "verify",
 ]
 __all__ += ["Capture", "Match", "RewriteError", "Rewriter", "Rule", "rule", "simplify"]
 __all__ += ops.__all__

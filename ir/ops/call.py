@@ -17,14 +17,16 @@ class CallAttributes(NamedTuple):
     body: Body
     gradient: Body | None
     label: str
+    recompute: bool
 
 
 class Call(Op):
-    """``call(body, arguments, gradient=None, label="")``: the results of the body on the arguments.
+    """``call(body, arguments, gradient=None, label="", recompute=False)``: the results of the body on the arguments.
 
-    Without ``gradient`` the derivative is a call of the derived body, which computes again what it needs of the forward
-    pass (checkpointing). With it, that body computes the cotangents: its parameters are the arguments, the results,
-    then a cotangent of each floating-point result; its results are a cotangent of each floating-point argument.
+    Without ``gradient`` the derivative is a call of the derived body, which computes again what it needs of the
+    forward pass (checkpointing; ``recompute`` says so to ``inline_calls``). With it, that body computes the
+    cotangents: its parameters are the arguments, the results, then a cotangent of each floating-point result; its
+    results are a cotangent of each floating-point argument.
 
         >>> x, y, g = (parameter(i, dtypes.float32, (4,)) for i in range(3))
         >>> straight_through = call(Body((x,), (round(x),)), [value], gradient=Body((x, y, g), (g,)))
@@ -36,7 +38,7 @@ class Call(Op):
     Attributes = CallAttributes
 
     def infer(self, operands: tuple[Node, ...], attributes: Any) -> TensorType:
-        body, gradient, _ = attributes
+        body, gradient = attributes.body, attributes.gradient
         check_operands("call", body.parameters, [x.type for x in operands])
         if gradient is not None:
             wanted = [*body.parameters, *body.results, *(y for y in body.results if y.dtype.is_float)]
@@ -52,14 +54,14 @@ class Call(Op):
         return tuple(result.type for result in node.attributes.body.results)
 
     def gradient(self, node: Node, cotangent: Any) -> tuple[Node | None, ...]:
-        body, own, label = node.attributes
+        body, own, label, _ = node.attributes
         results = [number for number, y in enumerate(body.results) if y.dtype.is_float]
         arriving = [cotangent[number] or constant(0, *body.results[number].type) for number in results]
         if own is not None:
             forward = [project(node, number) for number in range(len(body.results))]
             back = call(own, [*node.operands, *forward, *arriving], label=f"{label}.gradient")
         else:
-            back = call(_derived(body, results), [*node.operands, *arriving], label=f"{label}.gradient")
+            back = call(_derived(body, results), [*node.operands, *arriving], None, f"{label}.gradient", recompute=True)
         position = iter(range(len(body.parameters)))
         return tuple(project(back, next(position)) if x.dtype.is_float else None for x in body.parameters)
 
@@ -71,11 +73,12 @@ class Call(Op):
 CALL = Call()
 
 
-def call(body: Body, arguments: Sequence[Node], gradient: Body | None = None, label: str = "") -> Node:
+def call(body: Body, arguments: Sequence[Node], gradient: Body | None = None, label: str = "",
+         recompute: bool = False) -> Node:
     """``body`` applied to the arguments; ``project`` gives its results. See ``Call`` for a gradient of its own."""
     body = canonical_body(body, "call")
     own = None if gradient is None else canonical_body(gradient, "the gradient of call")
-    return make_node(CALL, tuple(arguments), CallAttributes(body, own, label))
+    return make_node(CALL, tuple(arguments), CallAttributes(body, own, label, recompute))
 
 
 def _derived(body: Body, results: list[int]) -> Body:
