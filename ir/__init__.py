@@ -37,11 +37,12 @@ from ir.simplify import simplify
 __all__ = [
     "BoundVariable", "DType", "DTypeLike", "Dimension", "DrawingError", "Graph", "GraphError", "Location",
     "NoAttributes", "Node", "Op", "Plan", "Scalar", "Shape", "SymbolicError", "TensorType", "TextError", "Variable",
-    "VerificationError", "bfloat16_to_float32", "buffers_by_name", "describe", "draw", "dtype_named", "dtype_of_numpy",
-    "dtype_of_value", "dtypes", "evaluate", "evaluate_dimension", "float32_to_bfloat16", "format_graph", "format_type",
-    "gradient", "inline_calls", "is_symbolic", "is_symbolic_graph", "jvp", "live_node_count", "located", "lower_bound",
-    "make_node", "parse_graph", "product", "promote", "remake_node", "round_to_bfloat16", "same_product", "specialize",
-    "substitute", "sum_of", "tagged", "to_dot", "to_dtype", "topological_order", "upper_bound", "variables_of", "verify",
+    "VerificationError", "bfloat16_to_float32", "buffers_by_name", "describe", "draw", "dtype_named",
+    "dtype_of_numpy", "dtype_of_value", "dtypes", "evaluate", "evaluate_dimension", "float32_to_bfloat16",
+    "format_graph", "format_type", "gradient", "inline_calls", "is_symbolic", "is_symbolic_graph", "jvp",
+    "live_node_count", "located", "lower_bound", "make_node", "parse_graph", "product", "promote", "remake_node",
+    "round_to_bfloat16", "same_product", "specialize", "substitute", "sum_of", "tagged", "to_dot", "to_dtype",
+    "topological_order", "upper_bound", "variables_of", "verify",
 ]
 __all__ += ["Capture", "Match", "RewriteError", "Rewriter", "Rule", "rule", "simplify"]
 __all__ += ops.__all__
