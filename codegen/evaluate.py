@@ -173,7 +173,16 @@ class Evaluator:
         test = tests[id(expression)]
         if test is None:
             return [(expression.fill, inside)]
-        return [(expression.inside, tuple(dict.fromkeys((*inside, *test)))), (expression.fill, inside)]
+        chosen = expression.inside, tuple(dict.fromkeys((*inside, *test)))
+        if isinstance(expression.fill, Constant) or not test:
+            return [chosen, (expression.fill, inside)] if test else [chosen]
+        return [chosen, (expression.fill, (*inside, self._negation(test)))]
+
+    def _negation(self, test: Conditions) -> Atom:
+        """Where the guards fail: only there may their fill be loaded."""
+        condition = self.builder.conjunction(test)
+        assert condition is not None
+        return self.builder.apply("bit_not", condition)
 
     def _value(self, expression: Expression, operands: list[Atom], inside: Conditions,
                tests: dict[int, Conditions | None]) -> Atom:
@@ -222,8 +231,7 @@ class Evaluator:
         ranges = [Guard(Index.of(atom), 0, atom.extent - 1) for axis in read.indices for atom in axis.dynamics]
         if ranges:
             return tuple(dict.fromkeys((*conditions, *(self.conditions(tuple(ranges)) or ()))))
-        low, high = index.bounds
-        return () if low >= 0 and high < buffer.size else conditions
+        return () if _is_inside(index, buffer) else conditions
 
     def load(self, buffer: Buffer, index: Index, dtype: DType, conditions: Conditions = ()) -> Atom:
         """The element at a resolved index, or one element for every lane; nothing outside the conditions is read."""
@@ -235,19 +243,20 @@ class Evaluator:
         masks = conditions if self.point.mask is None else (*conditions, self.point.mask)
         test = self.builder.conjunction(masks)
         mask = None if test is None else self.builder.splat(test, lanes)
-        type = ValueType(dtype, lanes)
+        type, safe = ValueType(dtype, lanes), _is_inside(index, buffer)
         if stride == 1:
-            return self.builder.let(Load(buffer, self.index(self.first_lane(index)), type, mask), buffer.name)
+            load = Load(buffer, self.index(self.first_lane(index)), type, mask)
+            return self.builder.let(load, buffer.name, safe)
         indices = self.builder.splat(self.index(index), lanes)
-        return self.builder.let(GatherLoad(buffer, indices, type, mask), buffer.name)
+        return self.builder.let(GatherLoad(buffer, indices, type, mask), buffer.name, safe)
 
     def _load_scalar(self, buffer: Buffer, index: Index, dtype: DType, conditions: Conditions) -> Atom:
         type, address = ValueType(dtype), self.index(index)
         test = self.builder.conjunction(conditions)
         if test is None:
-            return self.builder.let(Load(buffer, address, type), buffer.name)
-        safe = self.builder.where(test, address, literal(0, dtypes.int64))
-        value = self.builder.let(Load(buffer, safe, type), buffer.name)
+            return self.builder.let(Load(buffer, address, type), buffer.name, _is_inside(index, buffer))
+        checked = self.builder.where(test, address, literal(0, dtypes.int64))
+        value = self.builder.let(Load(buffer, checked, type), buffer.name, False)
         return self.builder.where(test, value, literal(0, dtype))
 
     def _yields_zero(self, expression: Guarded, value: Variable, conditions: Conditions) -> bool:
@@ -260,6 +269,12 @@ class Evaluator:
             return False
         buffer, index = self.places.address(read, indices)
         return self._required(read, buffer, index, conditions) == conditions
+
+
+def _is_inside(index: Index, buffer: Buffer) -> bool:
+    """True where an index lies in its buffer whatever its atoms are."""
+    low, high = index.bounds
+    return low >= 0 and high < buffer.size and not index.dynamics
 
 
 def _is_zero(atom: Atom) -> bool:

@@ -253,7 +253,7 @@ class LeafWriter:
             raise ScheduleError("lanes of a scatter could collide: vectorise an axis that the index does not depend on")
         if not all(condition.type.lanes == 1 for condition in conditions):
             raise ScheduleError("updates of a scatter are dropped whole, not by lanes")
-        with self.builder.body() as scope:
+        with self.builder.body(conditional=True) as scope:
             value = evaluator.expression(statement.expression)
             if statement.scatter != "set":
                 monoid = "sum" if statement.scatter == "add" else statement.scatter

@@ -34,12 +34,15 @@ CONDITION = ValueType(dtypes.bool)
 
 
 class Scope:
-    """One open body: its statements so far, and what is known inside it."""
+    """One open body: its statements so far, and what is known inside it.
 
-    __slots__ = ("depth", "known", "registers", "statements")
+    conditional: it may not be executed at all (a branch, a loop whose bound is computed).
+    """
 
-    def __init__(self, depth: int) -> None:
-        self.depth = depth
+    __slots__ = ("conditional", "depth", "known", "registers", "statements")
+
+    def __init__(self, depth: int, conditional: bool = False) -> None:
+        self.depth, self.conditional = depth, conditional
         self.statements: list[LoopStatement] = []
         self.known: dict[tuple[Any, ...], Variable] = {}
         self.registers: dict[Any, Atom] = {}
@@ -70,9 +73,9 @@ class LoopBuilder:
         return len(self._scopes) - 1
 
     @contextmanager
-    def body(self) -> Iterator[Scope]:
+    def body(self, conditional: bool = False) -> Iterator[Scope]:
         """A new innermost body. The caller puts its statements into a loop or branch, after closing it."""
-        scope = Scope(len(self._scopes))
+        scope = Scope(len(self._scopes), conditional)
         self._scopes.append(scope)
         try:
             yield scope
@@ -126,8 +129,11 @@ class LoopBuilder:
 
     # --------------------------------------------------------------------------------------------- values
 
-    def let(self, value: Value, hint: str = "v") -> Atom:
-        """The atom that holds ``value``, bound as far out as possible."""
+    def let(self, value: Value, hint: str = "v", speculative: bool = True) -> Atom:
+        """The atom that holds ``value``, bound as far out as possible.
+
+        A value that is not ``speculative`` (a load that may lie outside its buffer) stays inside conditional bodies.
+        """
         if isinstance(value, (Literal, Variable)):
             return value
         key = _key(value)
@@ -137,6 +143,8 @@ class LoopBuilder:
             if known is not None:
                 return known
         depth = self.depth if pinned else max((self.depth_of(atom) for atom in _atoms(value)), default=0)
+        if not speculative:
+            depth = max([depth, *(scope.depth for scope in self._scopes if scope.conditional)])
         variable = self.variable(hint, value.type, depth)
         target = self._scopes[depth]
         target.known[key] = variable

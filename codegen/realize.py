@@ -12,7 +12,7 @@ from codegen.index import Axis, Index
 from codegen.kernel import Constant, ScanStatement, Statement
 from codegen.leaves import LeafWriter
 from codegen.loop_builder import INDEX, LoopBuilder, literal
-from codegen.loops import Allocate, Atom, Buffer, For, Function, If, LoopKind
+from codegen.loops import Allocate, Atom, Buffer, For, Function, If, Literal, LoopKind
 from codegen.monoids import accumulator_dtype, identity_value
 from codegen.nest import Compute, Item, Kind, Loop, Nest, Path
 from codegen.placement import Reduction, place_values
@@ -155,7 +155,7 @@ class _Walk:
         """A ``For`` that carries the accumulators which its body changes."""
         variable = self.builder.variable(self.nest.name(loop.axis), INDEX, self.builder.depth + 1)
         self.variables[loop.axis] = variable
-        with self.builder.body() as scope:
+        with self.builder.body(conditional=not isinstance(stop, Literal)) as scope:
             self.leaves.accumulators.open_loop()
             value = Index(((loop.axis, 1),))
             if self._is_reversed(loop):
@@ -241,7 +241,7 @@ class _Walk:
         """Side effects under a condition that is the same for all lanes."""
         bodies = []
         for write in (then, otherwise):
-            with self.builder.body() as scope:
+            with self.builder.body(conditional=True) as scope:
                 self.leaves.accumulators.open_branch()
                 if write is not None:
                     write()

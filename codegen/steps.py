@@ -132,7 +132,7 @@ class Fuse(Step):
             if around and nest.reduces(compute, first) != nest.reduces(compute, second):
                 raise self.refuse(f"statement {compute.number} reduces over only one of the two")
         records = [table[axis] for axis in (first, second) for table in (nest.splits, nest.inner_splits) if axis in table]
-        if any(record.parent.extent % record.factor for record in records):
+        if any(record.peel and record.parent.extent % record.factor for record in records):
             raise self.refuse("the last block of one of the two is shorter")
         axis = Axis(first.extent * second.extent, f"{self.outer}*{self.inner}")
         nest.add_axis(f"{self.outer}*{self.inner}", axis, nest.origins[first] | nest.origins[second])

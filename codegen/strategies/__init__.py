@@ -1,5 +1,6 @@
 """Strategies: which steps a kernel's loops get, by what the kernel is.
 
+- ``contraction``: sums of products, in register tiles or as dot products;
 - ``sweeps``: elementwise kernels and reductions, by rows or by columns;
 - ``scatter``: updates in their order, apart along the axes on which they cannot meet;
 - ``scan``: recurrences;
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from codegen.kernel import Kernel, ScanStatement, Statement
 from codegen.partials import without_accumulators
+from codegen.strategies.contraction import plan_contraction
 from codegen.strategies.plan import Plan
 from codegen.strategies.scan import plan_scan
 from codegen.strategies.scatter import plan_scatter
@@ -32,4 +34,6 @@ def _plan(kernel: Kernel, target: Target) -> Plan:
         return plan_scan(kernel, target)
     if any(isinstance(statement, Statement) and statement.scatter for statement in kernel.statements):
         return plan_scatter(kernel, target)
+    if any(isinstance(statement, Statement) and statement.contraction for statement in kernel.statements):
+        return plan_contraction(kernel, target)
     return plan_sweeps(kernel, target)

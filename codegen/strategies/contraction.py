@@ -1,0 +1,67 @@
+"""Contractions: sums of products, in register tiles or as dot products.
+
+What a contraction is like is told by strides alone, so that matmul in every transposition, einsum, convolution and their
+gradients are one code path. Lanes run along the axis along which the output is contiguous (``register_tile``), unless
+its operand would have to be packed for too few rows and both operands are contiguous along k (``dot_form``).
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from codegen.index import Axis
+from codegen.kernel import Contraction, Kernel, Statement
+from codegen.placement import memory_index
+from codegen.strategies.dot_form import plan_dot_form
+from codegen.strategies.operands import operand_stride, sides
+from codegen.strategies.plan import Plan, element_bytes, stride
+from codegen.strategies.register_tile import plan_register_tile
+from codegen.strategies.sweeps import plan_sweeps
+from codegen.target import Target
+
+_PACK_ROWS = 16  # rows that must share a panel to pay for packing it with long strides
+
+
+def plan_contraction(kernel: Kernel, target: Target) -> Plan:
+    """The plan of a kernel with a contraction among its statements."""
+    number = _main(kernel)
+    statement = kernel.statements[number]
+    assert isinstance(statement, Statement) and statement.contraction is not None
+    contraction = statement.contraction
+    if not {*contraction.batch, *contraction.m, *contraction.n} <= set(kernel.axes):
+        return plan_sweeps(kernel, target)
+    lanes = target.lanes(element_bytes([s for s in kernel.statements if isinstance(s, Statement)]))
+    vector = _contiguous_axis(statement, contraction, lanes)
+    along = _dot_axis(contraction)
+    if along is not None and (vector is None or not _reads_lanes_well(contraction, vector)):
+        return plan_dot_form(kernel, target, number, along, lanes)
+    if vector is None:
+        return plan_sweeps(kernel, target)
+    return plan_register_tile(kernel, target, number, vector, lanes)
+
+
+def _main(kernel: Kernel) -> int:
+    """The contraction that takes most of the kernel's time."""
+    work = {number: prod(axis.extent for axis in {*kernel.axes, *statement.axes})
+            for number, statement in enumerate(kernel.statements)
+            if isinstance(statement, Statement) and statement.contraction}
+    return max(work, key=lambda number: (work[number], -number))
+
+
+def _contiguous_axis(statement: Statement, contraction: Contraction, lanes: int) -> Axis | None:
+    """The axis of m or n along which the output is contiguous, if it fills vectors at least by half."""
+    flat = memory_index(statement.value, statement.indices)
+    return next((axis for axis in (*contraction.n, *contraction.m)
+                 if stride(flat, axis) == 1 and 2 * axis.extent >= lanes and axis.limit is None), None)
+
+
+def _dot_axis(contraction: Contraction) -> Axis | None:
+    """A reduced axis along which both operands are contiguous."""
+    return next((axis for axis in contraction.k if axis.extent > 1 and
+                 operand_stride(contraction.left, axis) == 1 == operand_stride(contraction.right, axis)), None)
+
+
+def _reads_lanes_well(contraction: Contraction, vector: Axis) -> bool:
+    """True where lanes along ``vector`` are read directly, or by enough rows to pay for packing."""
+    side = sides(contraction, vector)
+    return side.stride_of_vector == 1 or prod(axis.extent for axis in side.rows) >= _PACK_ROWS

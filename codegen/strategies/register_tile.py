@@ -1,0 +1,169 @@
+"""Contractions in register tiles.
+
+    parallel over blocks of rows and columns:
+        for column tiles:   [pack the panel of the operand read in vectors: k by columns]
+            for row tiles:  [pack the rows of the other operand: k by rows]
+                for k:      rows x vectors accumulators, carried in registers
+                epilogue:   bias, activation, residual, update of the tile
+
+The accumulators are what the loop over k carries for the unrolled rows and vectors. A long epilogue is not written out
+for the whole tile: it loops over its rows, and the tile passes through scratch (in L1).
+
+The structure is that of K. Goto and R. van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS
+34(3), 2008.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from codegen.expression import walk
+from codegen.index import Axis
+from codegen.kernel import Apply, Contraction, Expression, Kernel, Statement
+from codegen.staging import Stage
+from codegen.strategies.operands import longest, operand_bytes, operand_stride, sides
+from codegen.strategies.plan import Plan
+from codegen.target import Target
+
+_TASK_FLOPS = 1 << 20
+_MAXIMUM_TASKS = 64
+_UNPACKED_BYTES = 256 << 10  # operands that fit the second-level cache together need no packing
+_PANEL_BYTES = 16 << 20
+_REUSES = 4  # row tiles that must share a packed panel
+_LONG_EPILOGUE = 6  # operations an element
+_REGISTER_TILE = 8  # accumulators up to which any epilogue is written out
+_TAPS = 7  # a reduced axis this short is written out inside a longer one
+
+
+def register_tile(registers: int, rows: int, vectors: int) -> tuple[int, int]:
+    """(rows, vectors) of the register tile: its accumulators, one row of vectors and a splat fit the registers.
+
+    A number of vectors that divides the whole leaves no narrow tiles; rows are balanced where that makes them equal.
+
+        >>> register_tile(32, 1024, 64), register_tile(32, 12, 6), register_tile(16, 100, 16)
+        ((12, 2), (6, 3), (6, 2))
+    """
+    heights = {3: 8, 2: 12, 4: 6, 1: 14} if registers >= 32 else {2: 6, 3: 4, 1: 8}
+    fitting = [width for width in heights if width <= vectors]
+    width = next((width for width in fitting if width > 1 and vectors % width == 0), fitting[0])
+    height = min(heights[width], rows)
+    balanced = -(-rows // -(-rows // height))
+    return balanced if rows % balanced == 0 else height, width
+
+
+def plan_register_tile(kernel: Kernel, target: Target, number: int, vector: Axis, lanes: int) -> Plan:
+    """The plan of ``kernel``, whose statement ``number`` is the contraction, with lanes along ``vector``."""
+    return _Tiling(kernel, target, number, vector, lanes).planned()
+
+
+class _Tiling(Plan):
+    def __init__(self, kernel: Kernel, target: Target, number: int, vector: Axis, lanes: int) -> None:
+        super().__init__(kernel, target)
+        statement = kernel.statements[number]
+        assert isinstance(statement, Statement) and statement.contraction is not None
+        self.number, self.lanes = number, lanes
+        self.contraction: Contraction = statement.contraction
+        self.sides = sides(self.contraction, vector)
+        self.rows = longest(self.sides.rows)
+        self.k = [self.name(axis) for axis in self.contraction.k]
+        self.flops = 2 * prod(axis.extent for axis in {*kernel.axes, *self.contraction.k})
+        self.vector = vector
+
+    def planned(self) -> Plan:
+        height, width = register_tile(self.target.vector_registers, self.rows.extent if self.rows else 1,
+                                      -(-self.vector.extent // self.lanes))
+        outer = self._outermost()
+        row_tiles, row = self.split(self.name(self.rows), height) if self.rows else ("", "")
+        column_tiles, columns = self.split(self.name(self.vector), width * self.lanes)
+        vectors, lane = self.split(columns, self.lanes)
+        tile = [name for name in (row, vectors, lane) if name]
+        blocks, column_tiles, row_tiles = self._blocks(outer, column_tiles, row_tiles, tile)
+        for name in tile:
+            self.sink(name)
+        self._order_taps()
+        if row_tiles and self.extent(row_tiles) >= _REUSES:
+            self._pack_panel(row_tiles, vectors, lane)
+        if row:
+            self._pack_rows(row)
+        self._write_out(row, vectors, lane, height * width)
+        if self.flops >= 2 * _TASK_FLOPS and prod(self.extent(name) for name in blocks) > 1:
+            self.parallel(self.fuse(blocks))
+        return self
+
+    # -------------------------------------------------------------------------------------------------- loops
+
+    def _outermost(self) -> list[str]:
+        """Orders the kernel's loops: those outside the tile (returned), the rows, the vector axis, reduced ones."""
+        tile = [self.name(axis) for axis in (self.rows, self.vector) if axis is not None]
+        names = [self.name(axis) for axis in self.kernel.axes]
+        summed = [name for name in names if name in self.k]
+        outer = [name for name in names if name not in (*tile, *summed)]
+        self.reorder([*outer, *tile, *summed])
+        return outer
+
+    def _blocks(self, outer: list[str], column_tiles: str, row_tiles: str,
+                tile: list[str]) -> tuple[list[str], str, str]:
+        """Cuts the loops over tiles into blocks, which become tasks. Returns the loops over blocks, and those inside.
+
+        Few row blocks: each packs its panel anew. The numbers depend on the shape alone.
+        """
+        rest, columns = prod(self.extent(name) for name in outer), self.extent(column_tiles)
+        rows = self.extent(row_tiles) if row_tiles else 1
+        wanted = max(1, min(_MAXIMUM_TASKS, self.flops // _TASK_FLOPS))
+        row_blocks = max(1, min(-(-wanted // (rest * columns)), rows // (2 * _REUSES)))
+        grouped = max(1, min(columns, rest * columns * row_blocks // (2 * _MAXIMUM_TASKS)))
+        column_blocks, column_tiles = self.split(column_tiles, grouped, peel=False)
+        blocks, inside = [*outer, column_blocks], [column_tiles]
+        if row_tiles:
+            row_block, row_tiles = self.split(row_tiles, -(-rows // row_blocks), peel=False)
+            blocks.append(row_block)
+            inside.append(row_tiles)
+        self.reorder([*blocks, *inside, *tile])
+        return blocks, column_tiles, row_tiles
+
+    def _order_taps(self) -> None:
+        """Long reduced axes outside, short ones (the taps of a convolution) inside; the last is written out."""
+        order = sorted(self.k, key=lambda name: self.extent(name) <= _TAPS)
+        if order != self.k:
+            self.reorder(order, self.number)
+            self.k = order
+        if len(order) > 1 and 1 < self.extent(order[-1]) <= _TAPS:
+            self.unroll(order[-1], self.number)
+
+    def _write_out(self, row: str, vectors: str, lane: str, accumulators: int) -> None:
+        """Instances for all rows and vectors; of a long epilogue, for the vectors of one row at a time."""
+        for computes, path in self.sweeps():
+            number = computes[0].number
+            if number >= len(self.kernel.statements) or self.nest.names[lane] not in [loop.axis for loop in path]:
+                continue
+            roots = [c.statement.expression for c in computes if isinstance(c.statement, Statement)]
+            reduces = any(isinstance(c.statement, Statement) and c.statement.reduced for c in computes)
+            if row and (reduces or accumulators <= _REGISTER_TILE or _operations(roots) < _LONG_EPILOGUE):
+                self.unroll(row, number)
+            self.unroll(vectors, number)
+            self.vectorize(lane, number)
+
+    # ------------------------------------------------------------------------------------------------- packing
+
+    def _pack_panel(self, row_tiles: str, vectors: str, lane: str) -> None:
+        """Packs the operand that is read in vectors: where they are strided, or rows of it lie far apart."""
+        operand = getattr(self.contraction, self.sides.lanes)
+        total = operand_bytes(self.contraction.left) + operand_bytes(self.contraction.right)
+        scattered = total > _UNPACKED_BYTES and len(self.k) == 1
+        panel = prod(self.extent(name) for name in (*self.k, vectors, lane)) * self.target.vector_bytes // self.lanes
+        if (self.sides.stride_of_vector != 1 or scattered) and panel <= _PANEL_BYTES:
+            self.do(Stage(self.sides.lanes, self.number, row_tiles, (*self.k, vectors, lane), lane))
+
+    def _pack_rows(self, row: str) -> None:
+        """Packs the operand that is broadcast, where it is contiguous along the rows instead of along k."""
+        operand = getattr(self.contraction, self.sides.splats)
+        assert self.rows is not None
+        strided = all(operand_stride(operand, axis) != 1 for axis in self.contraction.k)
+        if (strided and operand_stride(operand, self.rows) == 1 and len(self.k) == 1
+                and operand_bytes(operand) > _UNPACKED_BYTES):
+            self.do(Stage(self.sides.splats, self.number, self.k[0], (*self.k, row), row))
+
+
+def _operations(expressions: Sequence[Expression]) -> int:
+    return sum(isinstance(part, Apply) for part in walk(*expressions))
