@@ -92,8 +92,9 @@ def _scheduled(builder: Builder, outputs: Sequence[Node], limits: Limits) -> tup
     merger.merge_siblings()
     attach_accumulators(merger)
     if recompute_values(merger):
+        merger.merge_neighbours()
         attach_accumulators(merger)
-    steps = ordered_steps(partition)
+    steps = ordered_steps(merger)
     stored = tuple(value for computation in remaining
                    if computation in partition.group_of and partition.is_stored(computation)
                    for value in computation.values)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from codegen.index import Axis, Index
-from codegen.schedule.computation import Access, Computation, Kind
+from codegen.schedule.computation import Access, Computation
 from codegen.schedule.cost import bytes_of
 from codegen.schedule.group import Group, Partition
 from codegen.schedule.merge import Merger
@@ -42,8 +42,7 @@ def _candidates(partition: Partition, member: Computation) -> list[Group]:
         for reader in partition.readers[access.value][:_MOST_READERS]:
             found.setdefault(partition.group_of[reader])
     found.pop(home, None)
-    return [group for group in found if not group.has_contraction
-            and next(iter(group.members)).kind not in (Kind.SCATTER, Kind.SCAN)]
+    return [group for group in found if not group.has_contraction and not group.stands_alone]
 
 
 def _bytes_saved(partition: Partition, member: Computation, host: Group) -> int:

@@ -8,7 +8,7 @@ from itertools import accumulate, count
 
 from codegen.expression import dynamic_index, guarded
 from codegen.index import ZERO, Axis, Index
-from codegen.kernel import Apply, Constant, Expression, Guard, IndexValue
+from codegen.kernel import Apply, Constant, Expression, Guard, IndexValue, Read
 from codegen.schedule.access import Binding, Site, as_index, element, is_view, locate, within, zero
 from codegen.schedule.axes import Refinement, extents
 from codegen.schedule.computation import Access, Computation, Kind, Loops
@@ -193,11 +193,21 @@ class Builder:
         self.add(self._pointwise(node, loops, expression))
 
     def _concat(self, node: Node) -> None:
-        """The operands side by side: a balanced tree of guards chooses the one that an index falls into."""
+        """The operands side by side: a balanced tree of guards chooses the one that an index falls into.
+
+        Where an operand must be computed before it can be read, every operand is written into its part instead.
+        """
         axis = node.attributes.axis
+        starts = list(accumulate((as_index(operand.shape[axis]) for operand in node.operands), initial=ZERO))
+        if any(self._is_reduced(operand) for operand in node.operands):
+            join = Computation(node, Kind.JOIN, (), (), Read(node, ()), whole=False, required=True)
+            self.add(join)
+            for operand, start in zip(node.operands, starts):
+                join.after.append(self.part(Part(node, operand, offset=(axis, start))))
+                self.add(join.after[-1])
+            return
         loops = self.domain(node)
         indices = [dimension.index for dimension in loops]
-        starts = list(accumulate((as_index(operand.shape[axis]) for operand in node.operands), initial=ZERO))
         branches: list[tuple[int, Expression]] = []
         for number, operand in enumerate(node.operands):
             inside = [*indices[:axis], indices[axis] - starts[number], *indices[axis + 1:]]
@@ -208,6 +218,16 @@ class Builder:
             joined = [(left[0], guarded((guard,), left[1], right)) for left, right, guard in pairs]
             branches = joined + branches[len(joined) * 2:]
         self.add(self._pointwise(node, loops, branches[0][1]))
+
+    def _is_reduced(self, node: Node) -> bool:
+        """Whether the node is, through views, a reduction that nothing else reads."""
+        while self._uses[node] == 1:
+            if node.op.name == "reduce":
+                return True
+            if not is_view(node):
+                return False
+            node = node.operands[0]
+        return False
 
     def _loaded_index(self, expression: Expression, extent: int) -> Index:
         """The value of an integer expression as an index; one that loads nothing needs no dynamic atom."""
@@ -295,8 +315,11 @@ class Builder:
         indices = [dimension.index for dimension in loops]
         computation = self._pointwise(node, loops, self.operand(part.source, indices))
         computation.owner, computation.overwrites, computation.required = part.owner, part.overwrites, True
+        if part.offset is not None:
+            axis, start = part.offset
+            indices[axis] = indices[axis] + start
         computation.indices = (*part.prefix, *indices)
-        computation.whole = not part.prefix
+        computation.whole = not part.prefix and part.offset is None
         return computation
 
     def _assign(self, node: Node) -> None:

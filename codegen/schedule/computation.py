@@ -28,6 +28,7 @@ class Kind(Enum):
     REDUCTION = "reduction"
     SCATTER = "scatter"
     SCAN = "scan"
+    JOIN = "join"  # a value that others write in parts: nothing is left to compute
 
 
 class Loops(NamedTuple):
@@ -46,6 +47,9 @@ class Access(NamedTuple):
     value: Node
     indices: tuple[Index, ...]
     injective: bool
+
+
+KINDS_ALONE = frozenset({Kind.SCATTER, Kind.SCAN, Kind.JOIN})  # never in one kernel with another computation
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from codegen.index import Axis
-from codegen.schedule.computation import Computation, Kind, producers_of
+from codegen.schedule.computation import KINDS_ALONE, Computation, Kind, producers_of
 from codegen.schedule.cost import Limits, bytes_of
 from ir.node import Node
 
@@ -43,12 +43,17 @@ class Group:
     def of(computation: Computation) -> Group:
         """A computation alone: all its unreduced axes are shared outer loops."""
         numbers = {axis: next(_serial) for axis in computation.outer}
-        if computation.kind in (Kind.SCATTER, Kind.SCAN):
+        if computation.kind in KINDS_ALONE:
             numbers = {}
         loops = {number: axis for axis, number in numbers.items()}
         return Group({computation: None}, loops, {computation: numbers}, computation.number,
                      writers=[computation] if computation.overwrites is not None else [],
                      operations=computation.operations)
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether the group is a computation that shares its kernel with no other."""
+        return next(iter(self.members)).kind in KINDS_ALONE
 
     @property
     def has_contraction(self) -> bool:
@@ -225,6 +230,10 @@ class Partition:
         group.operations -= member.operations
         for value in {access.value: None for access in member.accesses}:
             self.readers[value].remove(member)
+        for later in self.successors.pop(member, ()):
+            later.after.remove(member)
+        for earlier in member.after:
+            self.successors[earlier].remove(member)
         self.refresh(group)
         if not group.members:
             self._order[group.rank] = None

@@ -184,7 +184,7 @@ def expression_at(producer: Computation, indices: tuple[Index, ...]) -> Expressi
 
 def effective_accesses(computation: Computation) -> list[Access]:
     """What the whole expression reads, each element of a value once."""
-    if computation.kind is Kind.SCAN:
+    if computation.kind in (Kind.SCAN, Kind.JOIN):
         return computation.accesses
     dynamic = [atom.expression for index in computation.indices for atom in index.dynamics]
     found: dict[tuple[Node, tuple[Index, ...]], Access] = {}

@@ -17,7 +17,7 @@ from ir.node import Node
 
 
 def build_kernel(partition: Partition, group: Group) -> Kernel:
-    """The kernel that computes the members of ``group``."""
+    """The kernel that computes the members of ``group``; its boundaries are left to ``order``."""
     members = sorted(group.members, key=lambda member: (member.contraction is None, member.number))
     if isinstance(members[0].scan, ScanStatement):
         return _scan_kernel(members[0], members[0].scan)

@@ -28,9 +28,8 @@ class Legality:
 
     def _kinds(self, first: Group, second: Group) -> Refusal | None:
         for group in (first, second):
-            kind = next(iter(group.members)).kind
-            if kind in (Kind.SCATTER, Kind.SCAN):
-                return Refusal(f"a {kind.value} is a kernel of its own")
+            if group.stands_alone:
+                return Refusal(f"a {next(iter(group.members)).kind.value} is a kernel of its own")
         return None
 
     def _contraction(self, first: Group, second: Group, pairs: Pairs) -> Refusal | None:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from itertools import count
 
 from codegen.schedule.alignment import Digits, Pairs, Refusal, align, align_siblings
-from codegen.schedule.computation import Computation, Kind
+from codegen.schedule.computation import Computation
 from codegen.schedule.cost import bytes_of
 from codegen.schedule.group import Group, Partition
 from codegen.schedule.legality import Legality
@@ -29,7 +29,7 @@ class Merger:
         self.legality = Legality(partition, self.digits)
         self._heap: list[tuple[int, int, Group, Group]] = []
         self._serial = count()
-        self._failed: set[tuple[int, int, int, int]] = set()
+        self._failed: dict[tuple[int, int, int, int], str] = {}
 
     # ------------------------------------------------------------------------------------- producer and consumer
 
@@ -49,13 +49,13 @@ class Merger:
                 continue
             pairs = self.try_merge(first, second)
             if isinstance(pairs, Refusal):
-                self._failed.add((first.serial, first.version, second.serial, second.version))
+                self._failed[_key(first, second)] = pairs.reason
                 continue
             self.merge(first, second, pairs)
             self._push_pairs(first)
 
     def _is_known_to_fail(self, first: Group, second: Group) -> bool:
-        return (first.serial, first.version, second.serial, second.version) in self._failed
+        return _key(first, second) in self._failed
 
     def _push_pairs(self, group: Group) -> None:
         """All pairs of the group with a neighbour (in the order of ranks, so that schedules are reproducible)."""
@@ -117,13 +117,21 @@ class Merger:
             first.accumulators[member] = frozenset(names[loop] for loop in loops)
         self.partition.join(first, second)
 
+    def reason(self, first: Group, second: Group) -> str:
+        """Why ``second``, which reads from ``first``, is not one kernel with it."""
+        key = _key(first, second)
+        if key not in self._failed:
+            pairs = self.try_merge(first, second)
+            self._failed[key] = pairs.reason if isinstance(pairs, Refusal) else "merging saves no byte"
+        return self._failed[key]
+
     # --------------------------------------------------------------------------------------------------- siblings
 
     def merge_siblings(self) -> None:
         """Merges groups that read the same values in the same loops, where neither waits for the other."""
         readers: defaultdict[Node, list[Group]] = defaultdict(list)
         for group in self.partition.groups:
-            if not group.has_contraction and next(iter(group.members)).kind not in (Kind.SCATTER, Kind.SCAN):
+            if not group.has_contraction and not group.stands_alone:
                 for value in self.partition.values_read(group):
                     readers[value].append(group)
         by_size = sorted(readers.items(), key=lambda item: -bytes_of(item[0]))
@@ -146,9 +154,14 @@ class Merger:
         outside = self.partition.values_read(first)
         shared = [value for value in self.partition.values_read(second) if value in outside]
         pairs = align_siblings(self.partition, first, second, shared)
-        if not isinstance(pairs, Refusal) and self.legality.refuse(first, second, pairs) is None \
-                and not self.partition.is_joined(first, second):
-            self.merge(first, second, pairs)
-            return True
-        self._failed.add((first.serial, first.version, second.serial, second.version))
-        return False
+        refusal = pairs if isinstance(pairs, Refusal) else self.legality.refuse(first, second, pairs)
+        if isinstance(pairs, Refusal) or refusal is not None or self.partition.is_joined(first, second):
+            self._failed[_key(first, second)] = refusal.reason if refusal is not None else "one waits for the other"
+            return False
+        self.merge(first, second, pairs)
+        return True
+
+
+def _key(first: Group, second: Group) -> tuple[int, int, int, int]:
+    """Two groups as they are now: changed groups are tried again."""
+    return first.serial, first.version, second.serial, second.version

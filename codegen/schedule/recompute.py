@@ -7,6 +7,8 @@ Consumers are looked at first, so that a chain of such values shrinks down to wh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from codegen.expression import Rewriter
 from codegen.index import Index
 from codegen.kernel import Expression, Read
@@ -22,20 +24,26 @@ _OPERATIONS_PER_BYTE = 3  # that take as long as moving a byte
 def recompute_values(merger: Merger) -> int:
     """Computes values again in the kernels that read them, where that saves time; the number of such values."""
     partition = merger.partition
-    overwritten = {member.overwrites for member in partition.computations if member.overwrites is not None}
+    writers = {member.overwrites: member for member in partition.computations if member.overwrites is not None}
     count = 0
     for value in reversed(list(partition.computations)):
         if value.required or value not in partition.group_of:
             continue
         readers = _outside_readers(merger, value)
-        if readers and value.kind is Kind.POINTWISE and not overwritten.intersection(
-                access.value for access in value.accesses) and _pays(merger, value, readers):
-            for reader in readers:
-                _recompute_in(merger, value, reader)
-            count += 1
+        if readers and value.kind is Kind.POINTWISE and _pays(merger, value, readers):
+            lost = [writers[access.value] for access in value.accesses if access.value in writers]
+            if all(_runs_before(merger, reader, writer) for reader in readers for writer in lost):
+                for reader in readers:
+                    _recompute_in(merger, value, reader, lost)
+                count += 1
         if not partition.readers.get(value.node):
             partition.remove(value)
     return count
+
+
+def _runs_before(merger: Merger, reader: Computation, writer: Computation) -> bool:
+    """Whether the reader may read what the writer overwrites: it is in another kernel, which runs earlier anyway."""
+    return merger.partition.group_of[reader].rank < merger.partition.group_of[writer].rank
 
 
 def _outside_readers(merger: Merger, value: Computation) -> list[Computation]:
@@ -88,8 +96,8 @@ def _is_in_step(merger: Merger, group: Group, value: Computation, reader: Comput
     return True
 
 
-def _recompute_in(merger: Merger, value: Computation, reader: Computation) -> None:
-    """Puts the expression of ``value`` in the place of every read of it by ``reader``."""
+def _recompute_in(merger: Merger, value: Computation, reader: Computation, writers: Sequence[Computation]) -> None:
+    """Puts the expression of ``value`` in the place of every read of it by ``reader``, which ``writers`` then await."""
     partition = merger.partition
     known: dict[tuple[Index, ...], Expression] = {}
 
@@ -109,4 +117,7 @@ def _recompute_in(merger: Merger, value: Computation, reader: Computation) -> No
     for leaf in {access.value: None for access in value.accesses}:
         if reader not in partition.readers[leaf]:
             partition.readers[leaf].append(reader)
+    for writer in writers:
+        writer.after.append(reader)
+        partition.successors[reader].append(writer)
     partition.refresh(group)

@@ -28,13 +28,14 @@ _MOST_OPERATIONS = 500  # in one step of a pointwise recurrence
 class Part(NamedTuple):
     """``source`` is written into the storage of ``owner``, at ``prefix`` before its own indices.
 
-    overwrites: the value that is lost by it.
+    overwrites: the value that is lost by it. offset: (axis, how far behind the start of the owner's axis it lies).
     """
 
     owner: Node
     source: Node
     prefix: tuple[Index, ...] = ()
     overwrites: Node | None = None
+    offset: tuple[int, Index] | None = None
 
 
 class LoopBody(NamedTuple):
