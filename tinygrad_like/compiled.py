@@ -47,7 +47,7 @@ class Outputs:
         """The number of the output for ``tensor``: memory of its own, unless it is written ``in_place``."""
         node = tensor.node
         self.symbols.update(tensor.symbols or {})
-        if not in_place and (node in self._taken or node.op.name in ("buffer", "assign")):
+        if not in_place and (node in self._taken or node.op in (ir.BUFFER, ir.ASSIGN)):
             node = distinct(node)
         self._taken.add(node)
         self.nodes.append(node)
@@ -83,7 +83,7 @@ class CompiledFunction:
         outputs = self._outputs
         self._rebound: list[tuple[ref[TensorBase], int]] = []
         for before in trace.changed():
-            in_place = before.tensor.node.op.name == "assign" and realization.root_buffer(before.tensor.node) is before.node
+            in_place = before.tensor.node.op is ir.ASSIGN and realization.root_buffer(before.tensor.node) is before.node
             number = outputs.add(before.tensor, in_place)
             if not in_place:
                 self._rebound.append((ref(before.tensor), number))

@@ -48,8 +48,8 @@ def value_and_grad(function: Function, argnums: int | Sequence[int] = 0, has_aux
             gradients = _gradients(value, list(marks))
         # The marks only told the arguments apart; what is computed reads the arguments themselves.
         replaced = _replaced([value.node, *gradients], marks)
-        total = Tensor.from_node(replaced[0], value._device, value.symbols)
-        parts = iter([Tensor.from_node(node, value._device, value.symbols) for node in replaced[1:]])
+        total = Tensor.from_result(replaced[0], value._device, value.symbols)
+        parts = iter([Tensor.from_result(node, value._device, value.symbols) for node in replaced[1:]])
         found = tuple(argument.gradient([next(parts) for _ in argument.tensors]) for argument in tensors)
         gradient = found[0] if isinstance(argnums, int) else found
         return ((total, result[1]) if has_aux else total), gradient

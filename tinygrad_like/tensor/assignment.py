@@ -49,8 +49,7 @@ class AssignmentMixin(TensorBase):
         trace = live.current_trace()
         if trace is not None:
             trace.before_store(self)
-        # Two tensors never share a buffer, or an assignment to one would have to copy for the other.
-        self.node = ir.contiguous(x.node) if live.is_buffer(x.node) or x.node.op.name == "assign" else x.node
+        self.node = self.from_result(x.node).node
         self._device, self._value, self.symbols = x._device, None, x.symbols
         return self  # type: ignore[return-value]
 
@@ -59,7 +58,7 @@ class AssignmentMixin(TensorBase):
         return type(self)(x, device=self._device, dtype=self.dtype)  # type: ignore[call-arg]
 
     def _in_memory(self) -> bool:
-        return live.is_buffer(self.node) or self.node.op.name == "assign"
+        return live.is_buffer(self.node) or self.node.op is ir.ASSIGN
 
     def _store(self, value: TensorBase) -> None:
         """``value``, of this shape and dtype, becomes the value of this tensor, in place where that is in memory."""

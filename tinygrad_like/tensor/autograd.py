@@ -29,20 +29,20 @@ class AutogradMixin(TensorBase):
         gradient: the cotangent, for a tensor that is no scalar. Raises RuntimeError where there is nothing to
         differentiate, as after ``realize``, which cuts the history.
         """
+        cotangent = self._cotangent(gradient)
         root = _with_boundaries(self.node)
         chosen = _receivers(root)
         if not chosen:
             raise RuntimeError("backward() found no tensor to give a gradient to: this one depends on no living float "
                                "tensor through differentiable operations. realize() cuts the history: call it after "
                                "backward()")
-        cotangent = self._cotangent(gradient)
         trace = live.current_trace()
         if trace is not None:
             trace.graded.update(map(id, chosen))
         for tensor, grad in zip(chosen, ir.gradient([root], [cotangent], [tensor.node for tensor in chosen])):
             if grad is None:
                 continue
-            found = self.from_node(grad, tensor._device or self._device, self.symbols)
+            found = self.from_result(grad, tensor._device or self._device, self.symbols)
             found.requires_grad = False
             if tensor.grad is None:
                 tensor.grad = found
@@ -63,7 +63,7 @@ class AutogradMixin(TensorBase):
                 raise TypeError(f"only a floating-point tensor has a gradient, got a target of {target.dtype}")
         root = _with_boundaries(self.node)
         found = ir.gradient([root], [self._cotangent(gradient)], [target.node for target in targets])
-        return [target.const_like(0) if grad is None else self.from_node(grad, self._device, self.symbols)
+        return [target.const_like(0) if grad is None else self.from_result(grad, self._device, self.symbols)
                 for target, grad in zip(targets, found)]
 
     def detach(self) -> Tensor:
@@ -117,7 +117,7 @@ def _receivers(root: Node) -> list[TensorBase]:
     order = ir.topological_order([root])
     reached = _differentiable(root)
     candidates = [tensor for tensor in live.tensors() if tensor.requires_grad is not False and tensor.node in reached
-                  and tensor.dtype.is_float]
+                  and tensor.dtype.is_float and (tensor.node is not root or tensor.requires_grad)]
     marked = [tensor for tensor in candidates if tensor.requires_grad]
     if not marked:
         marked = _sources(candidates, order, reached)

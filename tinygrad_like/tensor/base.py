@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Scalar = Union[bool, int, float]
 Size = Union[int, Dimension]
 Shape = tuple[Size, ...]
+_MEMORY = (ir.BUFFER, ir.ASSIGN)
 
 
 class TensorBase:
@@ -35,6 +36,7 @@ class TensorBase:
 
     _node: Node
     _grad: Tensor | None
+    __array_ufunc__ = None  # array + tensor is a tensor: NumPy leaves operators to us
     requires_grad: bool | None
     is_param: bool
     _device: str | None
@@ -52,9 +54,17 @@ class TensorBase:
         live.register(tensor)
         return tensor  # type: ignore[return-value]  # cls is Tensor
 
+    @classmethod
+    def from_result(cls, node: Node, device: str | None = None, symbols: dict[str, int] | None = None) -> Tensor:
+        """``from_node`` for a node that may be another tensor's memory, as that of ``x * 1`` is: then a copy of it.
+
+        Memory belongs to one tensor, for an assignment to it must not change another.
+        """
+        return cls.from_node(ir.contiguous(node) if node.op in _MEMORY else node, device, symbols)
+
     def _make(self, node: Node, *others: TensorBase) -> Tensor:
         """The result of an operation on this tensor and ``others``: itself where nothing changes."""
-        if node is self.node and not others:
+        if node is self._node and not others:
             return self  # type: ignore[return-value]
         device, symbols = self._device, self.symbols
         for other in others:
@@ -62,7 +72,7 @@ class TensorBase:
                 device = common_device(device, other._device)
             if other.symbols is not symbols:
                 symbols = {**(symbols or {}), **(other.symbols or {})} or None
-        return self.from_node(node, device, symbols)
+        return self.from_result(node, device, symbols)
 
     # ------------------------------------------------------------------------------------------- properties
 

@@ -59,7 +59,7 @@ def compute(outputs: Sequence[Node], device: str | None = None, symbols: dict[st
     if assigns:
         readers, assigns = _with_stale_readers(list(outputs), assigns)
     readers = [reader for reader in readers if not _settled_by_value(reader)]
-    nodes = [*outputs, *_distinct([reader.node for reader in readers])]
+    nodes = [*outputs, *_distinct([reader.node for reader in readers], copies=True)]
     settled = [(reader, reader.node) for reader in readers]  # the run changes the nodes of tensors
     place = get_device(device or Device.DEFAULT)
     started = _started(nodes)
@@ -104,16 +104,17 @@ def _symbols(tensors: Iterable[TensorBase]) -> dict[str, int]:
     return merged
 
 
-def _distinct(outputs: Sequence[Node]) -> list[Node]:
+def _distinct(outputs: Sequence[Node], copies: bool = False) -> list[Node]:
     """The outputs with copies in place of repetitions: no two tensors may share a buffer, for one could be assigned.
 
-    A value that lies in another tensor's buffer already is copied too, and so is a plain buffer.
+    A value that lies in another tensor's buffer already is copied too; with ``copies`` also a version of a buffer that
+    an assignment makes.
     """
     seen: set[Node] = set()
     result: list[Node] = []
     for number, node in enumerate(outputs):
         known = live.known_value(node) or node
-        if node in seen or (live.is_buffer(known) and node.op.name != "assign"):
+        if node in seen or (live.is_buffer(known) and node.op is not ir.ASSIGN) or (copies and node.op is ir.ASSIGN):
             with tagged(number + 1):
                 result.append(ir.contiguous(known))
         else:
@@ -171,12 +172,12 @@ def _started(outputs: Sequence[Node]) -> list[Node]:
 
 def _pending_assigns(outputs: Iterable[Node]) -> set[Node]:
     """The assignments that must run for the outputs: those that have not run yet."""
-    return {node for node in _walk(outputs, _is_known) if node.op.name == "assign" and not _is_known(node)}
+    return {node for node in _walk(outputs, _is_known) if node.op is ir.ASSIGN and not _is_known(node)}
 
 
 def root_buffer(node: Node) -> Node:
     """The buffer whose memory an assignment writes, through earlier assignments to it."""
-    while node.op.name == "assign":
+    while node.op is ir.ASSIGN:
         node = live.known_value(node) or node.operands[0]
     return node
 
@@ -193,7 +194,7 @@ def _newest(assigns: set[Node]) -> dict[Node, Node]:
 def _with_stale_readers(outputs: list[Node], assigns: set[Node]) -> tuple[list[TensorBase], set[Node]]:
     """The living tensors that read what the assignments overwrite, and all assignments that run with them."""
     chosen: list[TensorBase] = []
-    computed = assigns.union(outputs)
+    computed = set(outputs)
     waiting = [tensor for tensor in live.tensors() if tensor.node not in computed]
     while True:
         found = _stale(waiting, assigns)
