@@ -1,8 +1,9 @@
 """The thread pool of the CPU device: native code that Python only starts and stops.
 
-A region is ``function(context, begin, end, thread)`` over the tasks [0, n). Thread t of T runs the contiguous share
-[n t / T, n (t + 1) / T), so that every task does the same work whatever T is. An idle worker spins for about 0.2 ms and
-then sleeps in a futex; whoever waits offers its core to others every 64 pauses.
+A region is ``function(context, begin, end, thread)`` over the tasks [0, n). The share of thread t of T is the
+contiguous [n t / T, n (t + 1) / T); a thread that is done with its own takes what others have not begun, so that nobody
+waits for a thread that the system does not let run. What a task does never depends on who runs it. An idle worker spins
+for about 0.2 ms and then sleeps in a futex; whoever waits offers its core to others every 64 pauses.
 
 Linux tends to wake a worker on the very core of its caller and to leave it there for milliseconds. A worker that finds
 itself on the caller's core moves away once, and then may run anywhere again.

@@ -58,7 +58,8 @@ define void @pool_run(ptr %function, ptr %context, i64 %tasks) nounwind {
 
 _THREADED = _PORTABLE + """
 @pool.generation = internal global i32 0, align 128  ; counts regions; workers wait for it to change
-@pool.finished = internal global i32 0, align 128    ; workers that are done with the present region
+@pool.remaining = internal global i64 0, align 128   ; tasks of the present region that are not done
+@pool.counters = internal global [$maximum x [16 x i64]] zeroinitializer, align 128  ; one cache line pair per thread
 @pool.asleep = internal global i32 0, align 128      ; workers in the futex
 @pool.busy = internal global i32 0, align 128        ; a region is running: nested and concurrent callers run serially
 @pool.function = internal global ptr null, align 128
@@ -102,23 +103,80 @@ define internal void @pool_futex(i32 %operation, i32 %value) nounwind {
   ret void
 }
 
-; The share of thread %thread; threads beyond the number of tasks have none.
-define internal void @pool_share(i64 %thread, i64 %threads) nounwind {
+; The first task of the share of thread %thread.
+define internal i64 @pool_share(i64 %tasks, i64 %thread, i64 %threads) nounwind alwaysinline {
+  %scaled = mul i64 %tasks, %thread
+  %first = udiv i64 %scaled, %threads
+  ret i64 %first
+}
+
+; The counter of a share: in the high half the generation, in the low half the first task that nobody has taken.
+define internal ptr @pool_counter(i64 %thread) nounwind alwaysinline {
+  %counter = getelementptr [16 x i64], ptr @pool.counters, i64 %thread
+  ret ptr %counter
+}
+
+; Takes tasks of region %generation, a quarter of a share at a time, and runs them: first the own share, then what the
+; others have left. The caller therefore never waits for a thread that the system does not let run. A thread that comes
+; late, when the region has ended, finds another generation in the counters and takes nothing.
+define internal void @pool_work(i64 %thread, i32 %generation) nounwind {
 entry:
-  %function = load ptr, ptr @pool.function
-  %context = load ptr, ptr @pool.context
-  %tasks = load i64, ptr @pool.tasks
-  %following = add i64 %thread, 1
-  %scaled_begin = mul i64 %tasks, %thread
-  %scaled_end = mul i64 %tasks, %following
-  %begin = udiv i64 %scaled_begin, %threads
-  %end = udiv i64 %scaled_end, %threads
-  %any = icmp ult i64 %begin, %end
-  br i1 %any, label %run, label %done
+  %function = load atomic ptr, ptr @pool.function acquire, align 8
+  %context = load atomic ptr, ptr @pool.context acquire, align 8
+  %tasks = load atomic i64, ptr @pool.tasks acquire, align 8
+  %threads = load i64, ptr @pool.threads
+  %number = zext i32 %generation to i64
+  %tag = shl i64 %number, 32
+  br label %next
+next:
+  %distance = phi i64 [ 0, %entry ], [ %farther, %exhausted ]
+  %done = phi i64 [ 0, %entry ], [ %so_far, %exhausted ]
+  %more = icmp ult i64 %distance, %threads
+  br i1 %more, label %look, label %finish
+look:
+  %place = add i64 %thread, %distance
+  %owner = urem i64 %place, %threads
+  %following_owner = add i64 %owner, 1
+  %first = call i64 @pool_share(i64 %tasks, i64 %owner, i64 %threads)
+  %last = call i64 @pool_share(i64 %tasks, i64 %following_owner, i64 %threads)
+  %size = sub i64 %last, %first
+  %quarter = lshr i64 %size, 2
+  %tiny = icmp eq i64 %quarter, 0
+  %chunk = select i1 %tiny, i64 1, i64 %quarter
+  %counter = call ptr @pool_counter(i64 %owner)
+  br label %claim
+claim:
+  %so_far = phi i64 [ %done, %look ], [ %so_far, %try ], [ %including, %run ]
+  %seen = load atomic i64, ptr %counter acquire, align 8
+  %seen_number = lshr i64 %seen, 32
+  %present = icmp eq i64 %seen_number, %number
+  %begin = and i64 %seen, 4294967295
+  %left = icmp ult i64 %begin, %last
+  %open = and i1 %present, %left
+  br i1 %open, label %try, label %exhausted
+try:
+  %wanted = add i64 %begin, %chunk
+  %beyond = icmp ugt i64 %wanted, %last
+  %end = select i1 %beyond, i64 %last, i64 %wanted
+  %claimed = or i64 %tag, %end
+  %exchange = cmpxchg ptr %counter, i64 %seen, i64 %claimed acq_rel monotonic
+  %mine = extractvalue { i64, i1 } %exchange, 1
+  br i1 %mine, label %run, label %claim
 run:
   call void %function(ptr %context, i64 %begin, i64 %end, i64 %thread)
-  br label %done
-done:
+  %ran = sub i64 %end, %begin
+  %including = add i64 %so_far, %ran
+  br label %claim
+exhausted:
+  %farther = add i64 %distance, 1
+  br label %next
+finish:
+  %any = icmp ne i64 %done, 0
+  br i1 %any, label %report, label %over
+report:
+  %before = atomicrmw sub ptr @pool.remaining, i64 %done acq_rel
+  br label %over
+over:
   ret void
 }
 
@@ -217,8 +275,7 @@ move:
   call void @pool_move_away(i64 %thread, i32 %caller_cpu)
   br label %work
 work:
-  call void @pool_share(i64 %thread, i64 %threads)
-  %done = atomicrmw add ptr @pool.finished, i32 1 release
+  call void @pool_work(i64 %thread, i32 %generation)
   br label %wait
 exit:
   ret ptr null
@@ -328,32 +385,47 @@ entry:
   %threads = load i64, ptr @pool.threads
   %alone = icmp ule i64 %threads, 1
   %small = icmp ule i64 %tasks, 1
-  %serial_is_best = or i1 %alone, %small
+  %huge = icmp ugt i64 %tasks, 2147483647  ; counters have 32 bits
+  %unsplit = or i1 %small, %huge
+  %serial_is_best = or i1 %alone, %unsplit
   br i1 %serial_is_best, label %serial, label %acquire
 acquire:
   %exchange = cmpxchg ptr @pool.busy, i32 0, i32 1 acquire monotonic
   %mine = extractvalue { i32, i1 } %exchange, 1
-  br i1 %mine, label %parallel, label %serial
+  br i1 %mine, label %prepare, label %serial
 serial:
   call void @pool_serial(ptr %function, ptr %context, i64 %tasks)
   ret void
-parallel:
+prepare:
   %now = load i64, ptr @pool.threads  ; a stop may have come between
-  store i32 0, ptr @pool.finished
-  store ptr %function, ptr @pool.function
-  store ptr %context, ptr @pool.context
-  store i64 %tasks, ptr @pool.tasks
+  %past = load atomic i32, ptr @pool.generation monotonic, align 4
+  %generation = add i32 %past, 1
+  %number = zext i32 %generation to i64
+  %tag = shl i64 %number, 32
+  br label %next
+next:  ; the counters change before the description: a late thread must not combine the new one with the old counters
+  %thread = phi i64 [ 0, %prepare ], [ %following, %next ]
+  %first = call i64 @pool_share(i64 %tasks, i64 %thread, i64 %now)
+  %start = or i64 %tag, %first
+  %counter = call ptr @pool_counter(i64 %thread)
+  store atomic i64 %start, ptr %counter release, align 8
+  %following = add i64 %thread, 1
+  %more = icmp ult i64 %following, %now
+  br i1 %more, label %next, label %parallel
+parallel:
+  store atomic i64 %tasks, ptr @pool.remaining release, align 8
+  store atomic ptr %function, ptr @pool.function release, align 8
+  store atomic ptr %context, ptr @pool.context release, align 8
+  store atomic i64 %tasks, ptr @pool.tasks release, align 8
   %own_cpu = call i32 @sched_getcpu()
   store i32 %own_cpu, ptr @pool.caller_cpu
   call void @pool_announce()
-  call void @pool_share(i64 0, i64 %now)
-  %now32 = trunc i64 %now to i32
-  %workers = sub i32 %now32, 1
+  call void @pool_work(i64 0, i32 %generation)
   br label %wait
 wait:
   %spins = phi i64 [ 0, %parallel ], [ %next_spins, %again ]
-  %finished = load atomic i32, ptr @pool.finished acquire, align 4
-  %all = icmp eq i32 %finished, %workers
+  %remaining = load atomic i64, ptr @pool.remaining acquire, align 8
+  %all = icmp eq i64 %remaining, 0
   br i1 %all, label %done, label %again
 again:
   call void @pool_pause(i64 %spins)
