@@ -7,6 +7,7 @@ are errors. Elementwise ops are evaluated by the ops' own NumPy references.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from codegen.loops import Atom, Literal, LoopKind, LoopStatement, ValueType, Var
 from ir.dtype import DType, bfloat16_to_float32, dtypes, float32_to_bfloat16
 
 Array = Any
+_INDEX_ARITHMETIC: dict[str, Any] = {"add": np.add, "mul": np.multiply, "minimum": np.minimum}
 _REDUCE = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}
 
 
@@ -171,9 +173,17 @@ def _held(values: Array, dtype: DType) -> Array:
 
 
 def _elementwise(code: str, operands: Sequence[tuple[Array, ValueType]], type: ValueType) -> Array:
-    """The ops' own reference, on parameters in place of the operands."""
+    """The op's own reference, on parameters in place of the operands."""
+    if type.dtype is dtypes.int64 and code in _INDEX_ARITHMETIC:
+        return _INDEX_ARITHMETIC[code](*[value for value, _ in operands])
+    node = _node(code, tuple([t for _, t in operands]), type)
+    return np.asarray(node.op.evaluate(node, [np.asarray(value) for value, _ in operands]))[()]
+
+
+@cache
+def _node(code: str, operands: tuple[ValueType, ...], type: ValueType) -> ir.Node:
     shape = (type.lanes,) if type.lanes > 1 else ()
-    nodes = [ir.parameter(number, t.dtype, shape) for number, (_, t) in enumerate(operands)]
-    node = getattr(ir, code)(*nodes, type.dtype) if code in ("cast", "bitcast") else getattr(ir, code)(*nodes)
-    result = node.op.evaluate(node, [np.asarray(value) for value, _ in operands])
-    return np.asarray(result)[()]
+    nodes = [ir.parameter(number, operand.dtype, shape) for number, operand in enumerate(operands)]
+    attributes = (type.dtype,) if code in ("cast", "bitcast") else ()
+    node: ir.Node = getattr(ir, code)(*nodes, *attributes)
+    return node

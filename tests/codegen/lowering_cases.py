@@ -75,7 +75,7 @@ def _gradients(output: Node, wrt: Sequence[Node]) -> list[Node]:
 
 
 def _reductions() -> dict[str, list[Node]]:
-    x, y, big, tall = buffer((33, 70)), buffer((33, 70)), buffer((300, 260)), buffer((2500, 20))
+    x, y, big, tall = buffer((33, 70)), buffer((33, 70)), buffer((300, 230)), buffer((4000, 20))
     scale, shift = buffer((70,)), buffer((70,))
     return {
         "row sum": [total("sum", x, 1)], "column sum": [total("sum", x, 0)], "total": [total("sum", x, 0, 1)],
@@ -114,7 +114,7 @@ def _contractions() -> dict[str, list[Node]]:
     image, weights = buffer((2, 3, 9, 11)), buffer((5, 3, 3, 3))
     bias, residual = buffer((53,)), buffer((19, 53))
     biased = ir.add(ir.add(matmul(a, b), repeated(bias, (19, 53), 0)), residual)
-    large, wide = buffer((130, 300)), buffer((300, 250))
+    large, wide = buffer((40, 60)), buffer((60, 1100))
     return {
         "matmul": [matmul(a, b)], "matmul a b'": [matmul(a, transposed(c))], "matmul a' b": [matmul(transposed(at), b)],
         "matmul a' b'": [matmul(transposed(at), transposed(c))], "vector matrix": [matmul(row, b)],
@@ -126,7 +126,7 @@ def _contractions() -> dict[str, list[Node]]:
         "convolution": [convolution(image, weights)], "strided convolution": [convolution(image, weights, 2, 0)],
         "convolution gradient": _gradients(convolution(image, weights), [image, weights]),
         "strided convolution gradient": _gradients(convolution(image, weights, 2, 1), [image, weights]),
-        "long k": [matmul(buffer((9, 9000)), buffer((9000, 7)))],
+        "long k": [matmul(buffer((5, 9000)), buffer((9000, 3)))],
     }
 
 
