@@ -7,7 +7,7 @@ memory it reads is overwritten: those that are not computed yet are computed in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -71,11 +71,36 @@ def record(node: Node, buffer: Node, boundary: bool) -> None:
 
 
 def forget(buffers: Iterable[Node]) -> None:
-    """Drops every note about buffers that are being overwritten."""
+    """Drops every note about buffers that are being overwritten, and about values that were computed from them: the
+    same node, made again, means the value for the new contents."""
     overwritten = set(buffers)
-    for table in (_known, _boundaries):
-        for node in [node for node, buffer in table.items() if buffer in overwritten]:
-            del table[node]
+    verdicts: dict[Node, bool] = {}
+    stale = [node for node, buffer in _known.items()
+             if buffer in overwritten or reads_memory(node, overwritten, verdicts)]
+    for node in stale:
+        _known.pop(node, None)
+        _boundaries.pop(node, None)
+
+
+def reads_memory(output: Node, buffers: Container[Node], verdicts: dict[Node, bool]) -> bool:
+    """Whether the value of ``output`` depends on the contents of one of ``buffers``; fills ``verdicts`` on the way.
+
+    An assignment that has run stands for the buffer that it wrote.
+    """
+    pending = [output]
+    while pending:
+        node = pending[-1]
+        known = _known.get(node)
+        if node in verdicts:
+            pending.pop()
+        elif is_buffer(node) or (known is not None and (known in buffers or node.op.name == "assign")):
+            verdicts[node] = (known or node) in buffers
+        else:
+            missing = [operand for operand in node.operands if operand not in verdicts]
+            pending.extend(missing)
+            if not missing:
+                verdicts[node] = any(verdicts[operand] for operand in node.operands)
+    return verdicts[output]
 
 
 def known_value(node: Node) -> Node | None:

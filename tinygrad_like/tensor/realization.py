@@ -219,24 +219,8 @@ def _stale(tensors: Sequence[TensorBase], assigns: set[Node]) -> list[TensorBase
 def _judge(output: Node, newest: dict[Node, Node], current: set[Node], assigns: set[Node],
            verdicts: dict[Node, bool]) -> None:
     """Fills ``verdicts`` for everything below ``output``: whether it reads memory that is overwritten."""
-    pending = [output]
-    while pending:
-        node = pending[-1]
-        if node in verdicts:
-            pending.pop()
-            continue
-        known = live.known_value(node)
-        if node in assigns:
-            verdicts[node] = node not in current
-        elif known is not None or live.is_buffer(node):
-            verdicts[node] = (known or node) in newest
-        else:
-            missing = [operand for operand in node.operands if operand not in verdicts]
-            if missing:
-                pending.extend(missing)
-                continue
-            verdicts[node] = any(verdicts[operand] for operand in node.operands)
-        pending.pop()
+    verdicts.update((node, node not in current) for node in assigns if node not in verdicts)
+    live.reads_memory(output, newest, verdicts)
 
 
 def _advance(assigns: set[Node]) -> None:
