@@ -38,11 +38,11 @@ class Point:
 class Places(Protocol):
     """Where values of the kernel are found."""
 
-    def register(self, read: Read, indices: tuple[Index, ...]) -> Atom | None:
-        """The value that is already computed at ``indices``, if it is in a register."""
+    def register(self, read: Read, evaluator: Evaluator) -> Atom | None:
+        """The value that is already computed at the point of the read, if it is in a register."""
 
-    def address(self, read: Read, indices: tuple[Index, ...]) -> tuple[Buffer, Index]:
-        """The buffer and the element in it that hold the value at ``indices``."""
+    def address(self, read: Read, evaluator: Evaluator) -> tuple[Buffer, Index]:
+        """The buffer that holds the value, and the element in it (an index in loop axes)."""
 
 
 class Evaluator:
@@ -219,11 +219,10 @@ class Evaluator:
     # ------------------------------------------------------------------------------------------------ memory
 
     def _read(self, read: Read, conditions: Conditions) -> Atom:
-        indices = tuple([self.resolve(index) for index in read.indices])
-        register = self.places.register(read, indices)
+        register = self.places.register(read, self)
         if register is not None:
             return register
-        buffer, index = self.places.address(read, indices)
+        buffer, index = self.places.address(read, self)
         return self.load(buffer, index, read.value.dtype, self._required(read, buffer, index, conditions))
 
     def _required(self, read: Read, buffer: Buffer, index: Index, conditions: Conditions) -> Conditions:
@@ -264,10 +263,9 @@ class Evaluator:
         read = expression.inside
         if not isinstance(read, Read):
             return False
-        indices = tuple([self.resolve(index) for index in read.indices])
-        if self.places.register(read, indices) is not None:
+        if self.places.register(read, self) is not None:
             return False
-        buffer, index = self.places.address(read, indices)
+        buffer, index = self.places.address(read, self)
         return self._required(read, buffer, index, conditions) == conditions
 
 

@@ -20,7 +20,7 @@ from codegen.monoids import (
     identity,
     select,
 )
-from codegen.nest import Compute, Nest
+from codegen.nest import Compute, Nest, produced_values
 from codegen.placement import Placement, memory_index
 from codegen.steps import ScheduleError
 from ir.dtype import DType, dtypes
@@ -41,16 +41,33 @@ class LeafWriter:
         self.variables: dict[Axis, Atom] = {}
         self.vector: tuple[Axis, int, Atom | None] | None = None
         self.separate: list[Axis] = []
+        self.produced = produced_values(nest.kernel).keys() | {
+            name for s in nest.kernel.statements if isinstance(s, ScanStatement) for name, _, _ in s.carries} | {
+            c.statement.value for c, _ in nest.leaves() if isinstance(c.statement, Statement)}
+        self._flat: dict[int, tuple[Index, Read]] = {}  # the read is kept alive, so that its id stays its own
         self.scattered = {c.statement.value for c, _ in nest.leaves()
                           if isinstance(c.statement, Statement) and c.statement.scatter}
 
     # ---------------------------------------------------------------------------------- places (for Evaluator)
 
-    def register(self, read: Read, indices: tuple[Index, ...]) -> Atom | None:
-        return self.builder.register((read.value, indices))
+    def register(self, read: Read, evaluator: Evaluator) -> Atom | None:
+        """The register of the value; one with lanes serves only readers whose own lanes run along the same axis."""
+        if read.value not in self.produced:
+            return None
+        indices = self._resolved(read.indices, evaluator)
+        found = self.builder.register((read.value, indices))
+        if found is None or found.type.lanes == 1 or not indices:
+            return found
+        lanes = self.vector[0] if self.vector else None
+        return found if any(lanes in index.axes for index in indices) else None
 
-    def address(self, read: Read, indices: tuple[Index, ...]) -> tuple[Buffer, Index]:
-        return self._place(read.value, indices)
+    def address(self, read: Read, evaluator: Evaluator) -> tuple[Buffer, Index]:
+        if read.value in self.placement.scratches or read.value not in self.buffers:
+            return self._place(read.value, self._resolved(read.indices, evaluator))
+        known = self._flat.get(id(read))
+        if known is None:
+            known = self._flat[id(read)] = memory_index(read.value, read.indices), read
+        return self.buffers[read.value], evaluator.resolve(known[0])
 
     def _place(self, value: Node, indices: tuple[Index, ...]) -> tuple[Buffer, Index]:
         scratch = self.placement.scratches.get(value)

@@ -77,16 +77,17 @@ class Nest:
 
     definitions: for a replaced axis, what it is in terms of newer axes (alternatives, where sweeps differ).
     origins: for each loop axis, the axes of the kernel that it runs along.
-    staged: statements that copy an operand into scratch, in the order in which steps made them.
+    splits and inner_splits: the splits that made an axis, by their outer and by their inner axis.
     """
 
     kernel: Kernel
     body: list[Item]
     definitions: dict[Axis, list[Index]] = field(default_factory=dict)
     origins: dict[Axis, frozenset[Axis]] = field(default_factory=dict)
-    splits: dict[Axis, SplitRecord] = field(default_factory=dict)  # by the outer axis
-    inner_splits: dict[Axis, SplitRecord] = field(default_factory=dict)  # by the inner axis
+    splits: dict[Axis, SplitRecord] = field(default_factory=dict)
+    inner_splits: dict[Axis, SplitRecord] = field(default_factory=dict)
     names: dict[str, Axis] = field(default_factory=dict)
+    _resolved: dict[tuple[Index, tuple[Index, ...]], Index] = field(default_factory=dict)
 
     # ------------------------------------------------------------------------------------------------ names
 
@@ -141,8 +142,12 @@ class Nest:
         known = dict(axes)
         for axis, alternatives in reversed(self.definitions.items()):
             for definition in alternatives:
-                if axis not in known and all(atom in known for atom in definition.axes):
-                    known[axis] = definition.substitute(known)
+                if axis not in known and all(part in known for part in definition.axes):
+                    key = definition, tuple([known[part] for part in definition.axes])
+                    value = self._resolved.get(key)
+                    if value is None:
+                        value = self._resolved[key] = definition.substitute(known)
+                    known[axis] = value
         return known
 
     def point(self, path: Path) -> dict[Axis, Index]:

@@ -54,9 +54,7 @@ def without_accumulators(kernel: Kernel) -> list[Kernel]:
     wide = _wide_reduction(kernel)
     if wide is None:
         return [kernel]
-    statements, axis, chunks = wide
-    outer = tuple(a for a in kernel.axes if a is not axis)
-    return _chunked(replace(kernel, axes=(*outer, axis)), statements, axis, chunks)
+    return _chunked(kernel, *wide)
 
 
 def _chunk_count(axis: Axis, parallel: int, work: int) -> int:
@@ -94,7 +92,7 @@ def _independent(statement: Statement) -> int:
 
 
 def _chunked(kernel: Kernel, reductions: list[Statement], axis: Axis, chunks: int) -> list[Kernel]:
-    """``kernel`` with ``axis`` cut into chunks, the outermost of which ``reductions`` leave as partial results."""
+    """``kernel`` with ``axis`` cut into chunks: tasks, for each of which ``reductions`` leave partial results."""
     if chunks == 1:
         statements = [replace(s, home=Home.MEMORY) if s in reductions else s for s in kernel.statements]
         return [replace(kernel, statements=statements)]
@@ -104,9 +102,7 @@ def _chunked(kernel: Kernel, reductions: list[Statement], axis: Axis, chunks: in
     if chunks * length != axis.extent:
         inside.limit = Index((), axis.extent) - Index.of(chunk) * length
     change = _AxisChange(axis, chunk, inside, Index.of(chunk) * length + Index.of(inside))
-    outer = tuple(a for part in kernel.axes for a in ((chunk, inside) if part is axis else (part,)))
-    position = outer.index(chunk)
-    outer = (chunk, *outer[:position], *outer[position + 1:])
+    outer = (chunk, *[inside if part is axis else part for part in kernel.axes])
     partials = {s.value: Temporary(accumulator_dtype(s.monoid or "sum", s.value.dtype),
                                    (chunks, *memory_extents(s.value))) for s in reductions}
     first = [_partial(change.statement(s), partials[s.value], chunk) if s in reductions else change.statement(s)

@@ -31,25 +31,27 @@ _MAXIMUM_TASKS = 64
 _UNPACKED_BYTES = 256 << 10  # operands that fit the second-level cache together need no packing
 _PANEL_BYTES = 16 << 20
 _REUSES = 4  # row tiles that must share a packed panel
+_NESTED_ACCUMULATORS = 20
 _LONG_EPILOGUE = 6  # operations an element
 _REGISTER_TILE = 8  # accumulators up to which any epilogue is written out
 _TAPS = 7  # a reduced axis this short is written out inside a longer one
 
 
-def register_tile(registers: int, rows: int, vectors: int) -> tuple[int, int]:
+def register_tile(registers: int, rows: int, vectors: int, nested: bool = False) -> tuple[int, int]:
     """(rows, vectors) of the register tile: its accumulators, one row of vectors and a splat fit the registers.
 
-    A number of vectors that divides the whole leaves no narrow tiles; rows are balanced where that makes them equal.
+    A number of vectors or rows that divides the whole leaves no narrow tiles. Accumulators that pass through several
+    ``nested`` reduction loops are fewer: LLVM spills from 22 on.
 
         >>> register_tile(32, 1024, 64), register_tile(32, 12, 6), register_tile(16, 100, 16)
-        ((12, 2), (6, 3), (6, 2))
+        ((8, 2), (6, 3), (5, 2))
     """
     heights = {3: 8, 2: 12, 4: 6, 1: 14} if registers >= 32 else {2: 6, 3: 4, 1: 8}
     fitting = [width for width in heights if width <= vectors]
     width = next((width for width in fitting if width > 1 and vectors % width == 0), fitting[0])
-    height = min(heights[width], rows)
-    balanced = -(-rows // -(-rows // height))
-    return balanced if rows % balanced == 0 else height, width
+    tallest = min(heights[width], rows, *([_NESTED_ACCUMULATORS // width] if nested else []))
+    dividing = [height for height in range(tallest, 2 * tallest // 3 - 1, -1) if height and rows % height == 0]
+    return dividing[0] if dividing else tallest, width
 
 
 def plan_register_tile(kernel: Kernel, target: Target, number: int, vector: Axis, lanes: int) -> Plan:
@@ -72,7 +74,7 @@ class _Tiling(Plan):
 
     def planned(self) -> Plan:
         height, width = register_tile(self.target.vector_registers, self.rows.extent if self.rows else 1,
-                                      -(-self.vector.extent // self.lanes))
+                                      -(-self.vector.extent // self.lanes), len(self.k) > 1)
         outer = self._outermost()
         row_tiles, row = self.split(self.name(self.rows), height) if self.rows else ("", "")
         column_tiles, columns = self.split(self.name(self.vector), width * self.lanes)
