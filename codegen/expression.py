@@ -82,9 +82,9 @@ class Rewriter:
     One rewriter shares its work between all expressions it is applied to.
     """
 
-    def __init__(self, replacements: Mapping[Atom, Index],
+    def __init__(self, replacements: Mapping[Axis, Index] | Mapping[Atom, Index],
                  replace_read: Callable[[Read], Expression] | None = None) -> None:
-        self._replacements: dict[Atom, Index] = dict(replacements)
+        self._replacements: dict[Atom, Index] = dict(replacements.items())
         self._replace_read = replace_read
         self._known: dict[int, tuple[Expression, Expression]] = {}  # keeps the old object alive, so ids stay unique
 
@@ -120,12 +120,12 @@ class Rewriter:
 
     def _indices(self, indices: tuple[Index, ...]) -> tuple[Index, ...]:
         new = tuple([self.index(index) for index in indices])
-        return indices if all(a is b for a, b in zip(new, indices)) else new
+        return indices if all(a is b for a, b in zip(new, indices, strict=True)) else new
 
     def _rebuild(self, expression: Expression) -> Expression:
         if isinstance(expression, Apply):
             operands = tuple([self._known[id(operand)][1] for operand in expression.operands])
-            same = all(a is b for a, b in zip(operands, expression.operands))
+            same = all(a is b for a, b in zip(operands, expression.operands, strict=True))
             return expression if same else Apply(expression.code, operands, expression.dtype)
         if isinstance(expression, Read):
             indices = self._indices(expression.indices)
@@ -137,7 +137,7 @@ class Rewriter:
         if isinstance(expression, Guarded):
             inside, fill = self._known[id(expression.inside)][1], self._known[id(expression.fill)][1]
             indices = self._indices(tuple([guard.index for guard in expression.guards]))
-            guards = tuple([Guard(i, g.low, g.high) for i, g in zip(indices, expression.guards)])
+            guards = tuple([Guard(i, g.low, g.high) for i, g in zip(indices, expression.guards, strict=True)])
             if inside is expression.inside and fill is expression.fill and guards == expression.guards:
                 return expression
             return guarded(guards, inside, fill)

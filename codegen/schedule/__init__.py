@@ -56,7 +56,7 @@ def schedule(outputs: Sequence[Node], target: Target, limits: Limits | None = No
 
     def schedule_parts(parts: Sequence[Part], bindings: Mapping[Node, Binding], context: LoopContext) -> LoopBody:
         sources = canonical([part.source for part in parts])
-        parts = [part._replace(source=source) for part, source in zip(parts, sources)]
+        parts = [part._replace(source=source) for part, source in zip(parts, sources, strict=True)]
         builder = Builder(topological_order(sources), (), context, parts, bindings)
         body, remaining = _scheduled(builder, (), limits)
         inside = producers_of(remaining)

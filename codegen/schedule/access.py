@@ -104,14 +104,14 @@ def _check_layout(node: Node, left: Sequence[int], right: Sequence[int]) -> None
     for shape, run in ((node.operands[0].shape, left), (node.shape, right)):
         inner = [shape[i] for i in run[1:] if isinstance(shape[i], Dimension)]
         if inner:
-            raise GraphError(f"reshape {list(node.operands[0].shape)} -> {list(node.shape)} at {node.location} moves the "
-                             f"symbolic dimension {inner[0]} inside another: its elements are not evenly spaced in "
+            raise GraphError(f"reshape {list(node.operands[0].shape)} -> {list(node.shape)} at {node.location} moves "
+                             f"the symbolic dimension {inner[0]} inside another: its elements are not evenly spaced in "
                              "memory; permute it to the front of the dimensions that it is joined with")
 
 
 def _permute(walk: _Walk) -> None:
     result = [ZERO] * len(walk.indices)
-    for index, target in zip(walk.indices, walk.node.attributes.order):
+    for index, target in zip(walk.indices, walk.node.attributes.order, strict=True):
         result[target] = index
     walk.indices = result
 
@@ -119,12 +119,12 @@ def _permute(walk: _Walk) -> None:
 def _expand(walk: _Walk) -> None:
     walk.injective = False
     walk.indices = [ZERO if size == 1 else index
-                    for size, index in zip(walk.node.operands[0].shape, walk.indices)]
+                    for size, index in zip(walk.node.operands[0].shape, walk.indices, strict=True)]
 
 
 def _pad(walk: _Walk) -> None:
     attributes, source = walk.node.attributes, walk.node.operands[0]
-    for i, ((before, after), size) in enumerate(zip(attributes.widths, source.shape)):
+    for i, ((before, after), size) in enumerate(zip(attributes.widths, source.shape, strict=True)):
         if before or after:
             walk.indices[i] = walk.indices[i] - as_index(before)
             walk.guard(walk.indices[i], size, attributes.fill)
@@ -132,7 +132,7 @@ def _pad(walk: _Walk) -> None:
 
 def _slice(walk: _Walk) -> None:
     walk.indices = [index * step + as_index(start)
-                    for index, (start, _, step) in zip(walk.indices, walk.node.attributes.ranges)]
+                    for index, (start, _, step) in zip(walk.indices, walk.node.attributes.ranges, strict=True)]
 
 
 def _flip(walk: _Walk) -> None:

@@ -135,7 +135,7 @@ def _walked_in_step(access: Access, host: Group) -> Iterator[tuple[Axis, int]]:
     for other in host.members:
         for same in other.accesses:
             if same.value is access.value:
-                for mine, theirs in zip(access.indices, same.indices):
+                for mine, theirs in zip(access.indices, same.indices, strict=True):
                     yield from _same_terms(mine, theirs, host.axis_loops[other])
 
 
@@ -144,7 +144,7 @@ def _same_terms(mine: Index, theirs: Index, loops: dict[Axis, int]) -> Iterator[
     if mine.constant != theirs.constant or len(mine.terms) != len(theirs.terms):
         return
     ordered = [sorted(index.terms, key=lambda term: -term[1]) for index in (mine, theirs)]
-    for (axis, factor), (other, other_factor) in zip(*ordered):
+    for (axis, factor), (other, other_factor) in zip(*ordered, strict=True):
         if factor == other_factor and isinstance(axis, Axis) and isinstance(other, Axis) and other in loops \
                 and axis.extent == other.extent:
             yield axis, loops[other]

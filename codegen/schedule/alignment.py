@@ -32,7 +32,8 @@ class Digits:
         return self._known[key]
 
 
-def crossing_reads(partition: Partition, first: Group, second: Group) -> Iterator[tuple[Computation, Computation, Access]]:
+def crossing_reads(partition: Partition, first: Group,
+                   second: Group) -> Iterator[tuple[Computation, Computation, Access]]:
     """(producer, reader, access) for every read in ``second`` of a value of ``first``."""
     if len(first.members) < len(second.members):
         for producer in first.members:
@@ -80,8 +81,8 @@ def align_siblings(partition: Partition, first: Group, second: Group, shared: li
     """Loops that walk the values which both groups read from outside in step: all loops of both, or none."""
     pairs: Pairs = {}
     for value in shared:
-        for one, other in zip(_accesses(first, value), _accesses(second, value)):
-            for left, right in zip(one[1].indices, other[1].indices):
+        for one, other in zip(_accesses(first, value), _accesses(second, value), strict=False):
+            for left, right in zip(one[1].indices, other[1].indices, strict=True):
                 a = None if left.bare is None else first.axis_loops[one[0]].get(left.bare)
                 b = None if right.bare is None else second.axis_loops[other[0]].get(right.bare)
                 if a is None and b is None:
@@ -89,9 +90,9 @@ def align_siblings(partition: Partition, first: Group, second: Group, shared: li
                 if (a is None or b is None or not _equal_length(first.loops[a], second.loops[b])
                         or pairs.setdefault(a, b) != b):
                     return Refusal("the loops of the two do not line up")
-    if set(pairs) != set(first.loops) or set(pairs.values()) != set(second.loops) or len(first.loops) != len(second.loops):
-        return Refusal("the loops of the two do not line up")
-    return pairs
+    if pairs.keys() == first.loops.keys() and sorted(pairs.values()) == sorted(second.loops):
+        return pairs
+    return Refusal("the loops of the two do not line up")
 
 
 def _equal_length(one: Axis, other: Axis) -> bool:

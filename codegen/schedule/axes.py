@@ -85,7 +85,7 @@ _SAME_SHAPE = frozenset({"cast", "bitcast", "contiguous", "stop_gradient", "flip
 
 
 def _equal(node: Node, operand: Node) -> list[Tie]:
-    return [Tie(node, i, operand, i) for i, (a, b) in enumerate(zip(node.shape, operand.shape)) if a == b]
+    return [Tie(node, i, operand, i) for i, (a, b) in enumerate(zip(node.shape, operand.shape, strict=True)) if a == b]
 
 
 def _gather_ties(node: Node) -> list[Tie]:
@@ -125,7 +125,8 @@ class Refinement:
         if known is None:
             size = self.extents(node)[dimension]
             cuts = sorted(self._cuts[node][dimension], reverse=True) if node in self._cuts else []
-            known = () if size == 1 else tuple(outer // inner for outer, inner in zip([size, *cuts], [*cuts, 1]))
+            steps = zip([size, *cuts], [*cuts, 1], strict=True)
+            known = () if size == 1 else tuple(outer // inner for outer, inner in steps)
             self._factors[key] = known
         return known
 

@@ -103,7 +103,7 @@ class Builder:
         """New loops over one dimension of a value."""
         factors = self.refinement.factors(node, dimension)
         limits = self._limits(node, dimension, factors)
-        axes = tuple([Axis(factor, limit=limit) for factor, limit in zip(factors, limits)])
+        axes = tuple([Axis(factor, limit=limit) for factor, limit in zip(factors, limits, strict=True)])
         index, inside = ZERO, 1
         for axis in reversed(axes):
             index, inside = index + Index.of(axis) * inside, inside * axis.extent
@@ -148,7 +148,7 @@ class Builder:
             return None
         axes: list[Axis] = []
         inside = 1
-        for factor, limit in zip(reversed(factors), reversed(self._limits(node, dimension, factors))):
+        for factor, limit in zip(reversed(factors), reversed(self._limits(node, dimension, factors)), strict=True):
             axis = next((atom for atom, coefficient in index.terms
                          if coefficient == inside and isinstance(atom, Axis)), None)
             if axis is None or axis.extent != factor or axis.limit != limit:
@@ -202,7 +202,7 @@ class Builder:
         if any(self._is_reduced(operand) for operand in node.operands):
             join = Computation(node, Kind.JOIN, (), (), Read(node, ()), whole=False, required=True)
             self.add(join)
-            for operand, start in zip(node.operands, starts):
+            for operand, start in zip(node.operands, starts, strict=False):
                 join.after.append(self.part(Part(node, operand, offset=(axis, start))))
                 self.add(join.after[-1])
             return
@@ -214,7 +214,7 @@ class Builder:
             branches.append((number, self.operand(operand, inside)))
         while len(branches) > 1:
             pairs = [(left, right[1], _before(indices[axis], starts[right[0]]))
-                     for left, right in zip(branches[::2], branches[1::2])]
+                     for left, right in zip(branches[::2], branches[1::2], strict=False)]
             joined = [(left[0], guarded((guard,), left[1], right)) for left, right, guard in pairs]
             branches = joined + branches[len(joined) * 2:]
         self.add(self._pointwise(node, loops, branches[0][1]))
@@ -265,7 +265,7 @@ class Builder:
     def _position(self, source: Node, axes: Sequence[int], inner: list[Loops]) -> Index:
         """The row-major number of a point among the reduced ones."""
         position, inside = ZERO, 1
-        for axis, dimension in zip(sorted(axes, reverse=True), reversed(inner)):
+        for axis, dimension in zip(sorted(axes, reverse=True), reversed(inner), strict=True):
             position = position + dimension.index * inside
             inside *= extents(source)[axis]
             if isinstance(source.shape[axis], Dimension) and axis != min(axes):
@@ -297,7 +297,9 @@ class Builder:
         below = site.node
         if below.op.name != "reduce" or node.attributes.monoid != "sum" or below.attributes.monoid != "sum":
             return False
-        if below.dtype is not node.dtype or not site.injective or not site.zero_filled or 0 in extents(below.operands[0]):
+        if below.dtype is not node.dtype or not site.injective or not site.zero_filled:
+            return False
+        if 0 in extents(below.operands[0]):
             return False
         while self._uses[top] == 1 and top not in self._outputs:
             if top is below:
@@ -333,8 +335,8 @@ class Builder:
         computation.owner = target
         if region is not None:
             computation.whole = False
-            computation.indices = tuple(
-                dimension.index * step + as_index(start) for dimension, (start, _, step) in zip(loops, region))
+            computation.indices = tuple([dimension.index * step + as_index(start)
+                                         for dimension, (start, _, step) in zip(loops, region, strict=True)])
         self.add(computation)
 
     def _scan(self, node: Node) -> None:

@@ -12,6 +12,7 @@ from ir.inline import inline_calls
 from ir.node import Node, remake_node
 from ir.ops.marker import contiguous
 
+
 def canonical(outputs: Sequence[Node]) -> list[Node]:
     """Equal outputs over an equal graph without calls; an output that is a bare buffer becomes a copy of it."""
     results = inline_calls(outputs)
@@ -66,6 +67,6 @@ def _with_copies(outputs: Sequence[Node], order: Sequence[Node], late: set[tuple
         for i, operand in enumerate(node.operands):
             if (operand, node) in late and not (node.op.name == "assign" and i == 0):
                 operands[i] = contiguous(operands[i])
-        if any(a is not b for a, b in zip(operands, node.operands)):
+        if any(a is not b for a, b in zip(operands, node.operands, strict=True)):
             new[node] = remake_node(node, tuple(operands), node.attributes)
     return [new.get(node, node) for node in outputs]

@@ -20,7 +20,7 @@ from ir.node import Node
 def flat_address(value: Node, indices: Sequence[Index]) -> Index:
     """The element number in row-major memory."""
     address, inside = ZERO, 1
-    for index, extent in zip(reversed(indices), reversed(extents(value))):
+    for index, extent in zip(reversed(indices), reversed(extents(value)), strict=True):
         address, inside = address + index * inside, inside * extent
     return address
 

@@ -118,7 +118,7 @@ class Computation:
         if not self.whole:
             return None
         result: dict[Axis, Index] = {}
-        for index, (axes, _) in zip(indices, self.loops):
+        for index, (axes, _) in zip(indices, self.loops, strict=True):
             inside = 1
             for axis in reversed(axes):
                 digit = index // inside if inside > 1 else index

@@ -164,7 +164,7 @@ class Partition:
         return end in start.following or self.has_path(start, end)
 
     def join(self, kept: Group, absorbed: Group) -> None:
-        """Moves the members of ``absorbed`` to ``kept``; there must be no path between them. Loops are up to the caller.
+        """Moves the members of ``absorbed`` to ``kept``; no path may lead between them. Loops are up to the caller.
 
         What depends on the earlier of the two moves behind the later one, everything else between them in front.
         """
@@ -198,7 +198,7 @@ class Partition:
         kept.preceding = (kept.preceding | absorbed.preceding) - {kept, absorbed}
 
     def _reorder(self, kept: Group, first: int, last: int, is_forward: bool, between: set[Group]) -> None:
-        """Places ``kept`` between what must run before it and what must run after it, from rank ``first`` to ``last``."""
+        """Places ``kept`` between what must run before it and what must after, in ranks ``first`` to ``last``."""
         affected = [group for group in self._order[first:last + 1] if group is not None]
         before = [group for group in affected if (group in between) is not is_forward]
         after = [group for group in affected if (group in between) is is_forward]

@@ -91,7 +91,7 @@ class _Decision:
         """Whether the value is free of tensors, and how large the tensors are that its expression reads."""
         below = [self._producers.get(access.value) for access in computation.accesses]
         inlined = [producer for producer in below if producer is not None and producer.inlined]
-        leaves = [access.value for access, producer in zip(computation.accesses, below)
+        leaves = [access.value for access, producer in zip(computation.accesses, below, strict=True)
                   if producer is None or not producer.inlined]
         sizes = [bytes_of(leaf) // leaf.dtype.itemsize for leaf in leaves]
         self._largest_leaf[computation] = max([*sizes, *(self._largest_leaf[p] for p in inlined)], default=1)
@@ -122,7 +122,7 @@ class _Decision:
                 and all(reader.kind is Kind.REDUCTION for reader in computation.readers))
 
     def _into_single_reader(self, computation: Computation, reader: Computation) -> bool:
-        accesses = [access for access in computation_accesses(reader, computation.node)]
+        accesses = list(computation_accesses(reader, computation.node))
         if any(access.indices != accesses[0].indices for access in accesses):
             return False
         if reader.operations + computation.operations > self._limits.inlined:

@@ -10,7 +10,7 @@ from codegen.expression import Rewriter, walk
 from codegen.index import Atom, Axis, Index
 from codegen.kernel import Apply, Contraction, Expression, Home, Kernel, Read, ScanStatement, Statement
 from codegen.schedule.coalesce import flat_address, joined_axes
-from codegen.schedule.computation import Computation, Kind
+from codegen.schedule.computation import Computation
 from codegen.schedule.cost import OPERATION_COST, bytes_of
 from codegen.schedule.group import Group, Partition
 from ir.node import Node
@@ -93,7 +93,7 @@ class _AxisNames:
 def _same_walk(first: Index, second: Index, names: Mapping[Axis, Axis]) -> Iterable[tuple[Axis, Axis]]:
     """Axes of ``second`` that take the part of axes of ``first`` in an index of the same form."""
     if first.constant == second.constant and len(first.terms) == len(second.terms):
-        for (atom, factor), (other, other_factor) in zip(first.terms, second.terms):
+        for (atom, factor), (other, other_factor) in zip(first.terms, second.terms, strict=True):
             if factor == other_factor and isinstance(atom, Axis) and isinstance(other, Axis) and atom in names:
                 yield other, names[atom]
 

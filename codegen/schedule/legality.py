@@ -20,17 +20,10 @@ class Legality:
 
         Cycles through other groups are not looked at here (``Partition.has_path``).
         """
-        refusals = (self._kinds(first, second), self._contraction(first, second, pairs),
-                    self._accumulators(first, second, pairs), self._size(first, second, pairs),
-                    self._parallelism(first, second, pairs), self._columns(first, second, pairs),
-                    self._scratch(first, second, pairs), self._overwriting(first, second, pairs))
+        clauses = (self._contraction, self._accumulators, self._size, self._parallelism, self._columns, self._scratch,
+                   self._overwriting)
+        refusals = (clause(first, second, pairs) for clause in clauses)
         return next((refusal for refusal in refusals if refusal is not None), None)
-
-    def _kinds(self, first: Group, second: Group) -> Refusal | None:
-        for group in (first, second):
-            if group.stands_alone:
-                return Refusal(f"a {next(iter(group.members)).kind.value} is a kernel of its own")
-        return None
 
     def _contraction(self, first: Group, second: Group, pairs: Pairs) -> Refusal | None:
         if not (first.has_contraction or second.has_contraction):

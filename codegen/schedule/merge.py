@@ -88,6 +88,9 @@ class Merger:
 
     def try_merge(self, first: Group, second: Group) -> Pairs | Refusal:
         """The loops that one kernel of both would share, or why there is none."""
+        alone = next((group for group in (first, second) if group.stands_alone), None)
+        if alone is not None:
+            return Refusal(f"a {next(iter(alone.members)).kind.value} is a kernel of its own")
         pairs = align(self.partition, self.digits, first, second)
         if isinstance(pairs, Refusal):
             return pairs

@@ -27,7 +27,7 @@ def ordered_steps(merger: Merger) -> list[KernelBatch | ScanLoop]:
             steps.append(loop)
             continue
         kernels = [build_kernel(merger.partition, group) for group in batch]
-        for group, kernel in zip(batch, kernels):
+        for group, kernel in zip(batch, kernels, strict=True):
             kernel.boundaries = list(_boundaries(merger, group))
         steps.append(KernelBatch(kernels))
     return steps

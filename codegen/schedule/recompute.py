@@ -7,10 +7,10 @@ Consumers are looked at first, so that a chain of such values shrinks down to wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from codegen.expression import Rewriter
-from codegen.index import Index
+from codegen.index import Axis, Index
 from codegen.kernel import Expression, Read
 from codegen.schedule.computation import Computation, Kind
 from codegen.schedule.cost import bytes_of, expression_cost
@@ -78,7 +78,7 @@ def _pays(merger: Merger, value: Computation, readers: list[Computation]) -> boo
 
 
 def _is_in_step(merger: Merger, group: Group, value: Computation, reader: Computation, producer: Computation) -> bool:
-    """Whether ``reader``, by computing ``value``, reads what ``producer`` (of its own group) computed in its iteration."""
+    """Whether ``reader``, computing ``value``, reads what ``producer`` of the same group computed in its iteration."""
     if producer in group.accumulators:
         return False
     for access in reader.accesses:
@@ -90,10 +90,15 @@ def _is_in_step(merger: Merger, group: Group, value: Computation, reader: Comput
                 continue
             places = merger.digits.of(producer, tuple([moved.index(index) for index in inner.indices]))
             loops, reader_loops = group.axis_loops[producer], group.axis_loops[reader]
-            if places is None or any(axis in loops and (index.bare is None or reader_loops.get(index.bare) != loops[axis])
-                                     for axis, index in places.items()):
+            if places is None or any(_loop(reader_loops, index) != loops[axis]
+                                     for axis, index in places.items() if axis in loops):
                 return False
     return True
+
+
+def _loop(loops: Mapping[Axis, int], index: Index) -> int | None:
+    """The shared loop that an index is, if it is one."""
+    return None if index.bare is None else loops.get(index.bare)
 
 
 def _recompute_in(merger: Merger, value: Computation, reader: Computation, writers: Sequence[Computation]) -> None:

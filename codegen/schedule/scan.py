@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from codegen.index import Axis, Index, Symbol
 from codegen.kernel import Apply, Expression, Read, ScanLoop, ScanStatement, Schedule
 from codegen.schedule.access import Binding, Site, as_index, element, locate, under_guards
-from codegen.schedule.axes import extents
 from codegen.schedule.computation import Access, Computation, Kind
 from ir.graph import substitute, topological_order
 from ir.node import Node
@@ -60,12 +59,12 @@ class _Recurrence:
         body, count, self.length, self.reverse = node.attributes
         self.node = node
         parameters = [fresh_parameter(old.dtype, old.shape) for old in body.parameters]
-        results = substitute(body.results, dict(zip(body.parameters, parameters)))
+        results = substitute(body.results, dict(zip(body.parameters, parameters, strict=True)))
         self.used = frozenset(used)
         needed = _needed_carries(parameters[:count], results, used)
         self.carries = [(i, parameters[i], node.operands[i], results[i]) for i in needed]
         self.outputs = [(i, results[i]) for i in sorted(used) if i >= count]
-        self.inputs = list(zip(parameters[count:], node.operands[count:]))
+        self.inputs = list(zip(parameters[count:], node.operands[count:], strict=True))
 
     @property
     def results(self) -> list[Node]:
@@ -125,9 +124,9 @@ def _pointwise_scan(builder: Builder, recurrence: _Recurrence) -> Computation | 
         expressions.append(expression)
     node, count = recurrence.node, len(recurrence.carries)
     carries = tuple([(parameter, builder.operand(start, indices), after) for (_, parameter, start, _), after
-                     in zip(recurrence.carries, expressions)])
+                     in zip(recurrence.carries, expressions, strict=False)])
     outputs = tuple([(project(node, number), expression, (here, *indices))
-                     for (number, _), expression in zip(recurrence.outputs, expressions[count:])])
+                     for (number, _), expression in zip(recurrence.outputs, expressions[count:], strict=True)])
     finals = tuple([(project(node, number), place, indices)
                     for place, (number, _, _, _) in enumerate(recurrence.carries) if number in recurrence.used])
     axes = tuple([axis for dimension in loops for axis in dimension.axes])

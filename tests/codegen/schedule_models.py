@@ -30,7 +30,7 @@ def both(x: Any, y: Any) -> tuple[Node, Node]:
     x, y = (v if isinstance(v, Node) else ir.constant(v, like.dtype) for v in (x, y))
     rank = max(len(x.shape), len(y.shape))
     left, right = ((1,) * (rank - len(v.shape)) + tuple(v.shape) for v in (x, y))
-    shape = tuple(max(a, b) for a, b in zip(left, right))
+    shape = tuple(max(a, b) for a, b in zip(left, right, strict=True))
     return broadcast(x, shape), broadcast(y, shape)
 
 
@@ -174,14 +174,14 @@ def gpt_loss(p: Parameters, tokens: Node, labels: Node, width: int, heads: int, 
 
 def gradients(loss: Node, parameters: Sequence[Node]) -> list[Node]:
     found = ir.gradient([loss], [ir.constant(1, loss.dtype)], parameters)
-    return [ir.constant_like(p, 0) if g is None else g for p, g in zip(parameters, found)]
+    return [ir.constant_like(p, 0) if g is None else g for p, g in zip(parameters, found, strict=True)]
 
 
 def adam(parameters: Sequence[Node], slopes: Sequence[Node], rate: float = 1e-2) -> list[Node]:
     """One step in place: the new versions of parameters and both moments."""
     versions = []
     first_correction, second_correction = buffer(name="c1"), buffer(name="c2")
-    for p, g in zip(parameters, slopes):
+    for p, g in zip(parameters, slopes, strict=True):
         m, v = buffer(*p.shape, name="m"), buffer(*p.shape, name="v")
         new_m = add(mul(m, 0.9), mul(g, 0.1))
         new_v = add(mul(v, 0.99), mul(mul(g, g), 0.01))

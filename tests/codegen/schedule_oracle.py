@@ -17,8 +17,19 @@ import ir
 from codegen.expression import walk
 from codegen.index import Atom, Axis, Dynamic, Index, Quotient, Remainder, Symbol
 from codegen.kernel import (
-    Apply, Constant, Expression, Guarded, Home, IndexValue, Kernel, KernelBatch, Read, ScanLoop, ScanStatement,
-    Schedule, Statement,
+    Apply,
+    Constant,
+    Expression,
+    Guarded,
+    Home,
+    IndexValue,
+    Kernel,
+    KernelBatch,
+    Read,
+    ScanLoop,
+    ScanStatement,
+    Schedule,
+    Statement,
 )
 from codegen.schedule.axes import extents
 from ir.dtype import DType
@@ -106,7 +117,7 @@ class KernelRun:
         self.machine.shuffle.shuffle(points)
         for point in points:
             self.iteration += 1
-            values: Values = dict(zip(serial, point))
+            values: Values = dict(zip(serial, point, strict=True))
             for statement in self.kernel.statements:
                 assert isinstance(statement, Statement)
                 self._statement(statement, values)
@@ -222,7 +233,7 @@ class KernelRun:
 
     def _read(self, read: Read, point: Values, known: dict[int, Any], guarded: bool) -> Any:
         indices = []
-        for index, extent in zip(read.indices, extents(read.value)):
+        for index, extent in zip(read.indices, extents(read.value), strict=True):
             number = np.asarray(self.index(index, point, known))
             if not guarded:
                 assert number.size == 0 or (number.min() >= 0 and number.max() < extent), f"{read} reads outside"
@@ -256,7 +267,7 @@ class KernelRun:
             for value, expression, indices in scan.outputs:
                 self._store(value, self._step(expression, here, scan), indices, here, shape)
             new = [np.broadcast_to(self._step(after, here, scan), shape) for _, _, after in scan.carries]
-            for (name, _, _), array in zip(scan.carries, new):
+            for (name, _, _), array in zip(scan.carries, new, strict=True):
                 self.local[name] = name.dtype.rounded(array)
         for value, number, indices in scan.finals:
             self._store(value, self.local[scan.carries[number][0]], indices, point, shape)
@@ -304,7 +315,7 @@ def apply(part: Apply, operands: Sequence[Any]) -> Any:
         return operands[0] if node.op.name == "parameter" else node.op.evaluate(node, [np.asarray(operands[0])])
     op = ir.ELEMENTWISE[part.code]
     with np.errstate(all="ignore"):
-        arrays = [np.asarray(x).astype(dtype.computed, copy=False) for x, dtype in zip(operands, sources)]
+        arrays = [np.asarray(x).astype(dtype.computed, copy=False) for x, dtype in zip(operands, sources, strict=True)]
         return part.dtype.rounded(op.function(*arrays))
 
 

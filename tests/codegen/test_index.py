@@ -24,7 +24,7 @@ def evaluate(index: Index, values: dict[Atom, int]) -> int:
 
 
 def points(*axes: Axis) -> list[dict[Atom, int]]:
-    return [dict(zip(axes, values)) for values in product(*(range(axis.extent) for axis in axes))]
+    return [dict(zip(axes, values, strict=True)) for values in product(*(range(axis.extent) for axis in axes))]
 
 
 def test_axis_of_extent_one_is_zero() -> None:
@@ -113,18 +113,17 @@ def test_simplification_keeps_values(extents: tuple[int, int, int], factors: tup
                                      operations: list[tuple[str, int]]) -> None:
     axes = [Axis(extent) for extent in extents]
     index = Index.of(constant)
-    for axis, factor in zip(axes, factors):
+    for axis, factor in zip(axes, factors, strict=True):
         index = index + Index.of(axis) * factor
-    expected = [constant + sum(f * values[a] for f, a in zip(factors, axes)) for values in points(*axes)]
+    expected = [constant + sum(f * values[a] for f, a in zip(factors, axes, strict=True)) for values in points(*axes)]
     for operation, number in operations:
         extra = axes[number % 3]
         for position, values in enumerate(points(*axes)):
             old = expected[position]
             expected[position] = {"div": old // number, "mod": old % number, "scale": old * (number - 3),
                                   "add": old + number, "plus_axis": old + number * values[extra]}[operation]
-        index = {"div": lambda n=number: index // n, "mod": lambda n=number: index % n,
-                 "scale": lambda n=number: index * (n - 3), "add": lambda n=number: index + n,
-                 "plus_axis": lambda n=number, a=extra: index + Index.of(a) * n}[operation]()
+        index = {"div": index // number, "mod": index % number, "scale": index * (number - 3), "add": index + number,
+                 "plus_axis": index + Index.of(extra) * number}[operation]
     assert [evaluate(index, values) for values in points(*axes)] == expected
     low, high = index.bounds
     assert all(low <= value <= high for value in expected)

@@ -198,5 +198,5 @@ def test_random_programs_of_reads_and_assignments(data: st.DataObject) -> None:
     expected = ir.evaluate(outputs, feeds)
     for limits in LIMITS:
         found = run_schedule(schedule(outputs, TARGET, limits), feeds)
-        for node, mine, theirs in zip(outputs, found, expected, strict=True):
+        for mine, theirs in zip(found, expected, strict=True):
             np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-3, err_msg=ir.format_graph(outputs))
