@@ -48,12 +48,13 @@ def _verify_launch(program: Program, launch: Launch) -> None:
 
 
 def _verify_region(region: Region) -> None:
-    """No launch writes what another one of the same region touches."""
+    """No launch writes what another one of the same region reads (two may write parts of one value, as of a concat)."""
     for launch in region.launches:
         for other in region.launches:
-            if launch is not other and _writes(launch) & (_reads(other) | _writes(other)):
-                raise ProgramError(f"{launch.function.name} and {other.function.name} run together, but one writes "
-                                   f"storage {min(_writes(launch) & (_reads(other) | _writes(other)))} of the other")
+            shared = _writes(launch) & _reads(other)
+            if launch is not other and shared:
+                raise ProgramError(f"{launch.function.name} and {other.function.name} run together, but the first "
+                                   f"writes storage {min(shared)}, which the second reads")
 
 
 def _reads(launch: Launch) -> set[int]:

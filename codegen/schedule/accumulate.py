@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from codegen.index import Axis, Index
+from codegen.schedule.alignment import equal_length
 from codegen.schedule.computation import Access, Computation
 from codegen.schedule.cost import bytes_of
 from codegen.schedule.group import Group, Partition
@@ -120,7 +121,8 @@ def _loops_in_host(merger: Merger, member: Computation, host: Group) -> dict[Axi
             found = True
             for axis, index in places.items():
                 loop = host.axis_loops[producer].get(axis)
-                if loop is not None and (index.bare is None or loops.setdefault(index.bare, loop) != loop):
+                if loop is not None and (index.bare is None or not equal_length(index.bare, host.loops[loop])
+                                         or loops.setdefault(index.bare, loop) != loop):
                     return None
         else:
             for axis, loop in _walked_in_step(access, host):

@@ -69,7 +69,7 @@ def align(partition: Partition, digits: Digits, first: Group, second: Group) -> 
                 continue
             bare = index.bare
             other = None if bare is None else reader_loops.get(bare)
-            if (other is None or not _equal_length(first.loops[loop], second.loops[other])
+            if (other is None or not equal_length(first.loops[loop], second.loops[other])
                     or pairs.setdefault(loop, other) != other):
                 out_of_step.add(loop)
     for loop in out_of_step:
@@ -87,7 +87,7 @@ def align_siblings(partition: Partition, first: Group, second: Group, shared: li
                 b = None if right.bare is None else second.axis_loops[other[0]].get(right.bare)
                 if a is None and b is None:
                     continue
-                if (a is None or b is None or not _equal_length(first.loops[a], second.loops[b])
+                if (a is None or b is None or not equal_length(first.loops[a], second.loops[b])
                         or pairs.setdefault(a, b) != b):
                     return Refusal("the loops of the two do not line up")
     if pairs.keys() == first.loops.keys() and sorted(pairs.values()) == sorted(second.loops):
@@ -95,7 +95,7 @@ def align_siblings(partition: Partition, first: Group, second: Group, shared: li
     return Refusal("the loops of the two do not line up")
 
 
-def _equal_length(one: Axis, other: Axis) -> bool:
+def equal_length(one: Axis, other: Axis) -> bool:
     """Whether two loops have the same iterations: a padded value has more than what it was padded from."""
     return one.extent == other.extent and one.limit == other.limit
 
