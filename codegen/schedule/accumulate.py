@@ -148,7 +148,7 @@ def _same_terms(mine: Index, theirs: Index, loops: dict[Axis, int]) -> Iterator[
     ordered = [sorted(index.terms, key=lambda term: -term[1]) for index in (mine, theirs)]
     for (axis, factor), (other, other_factor) in zip(*ordered, strict=True):
         if factor == other_factor and isinstance(axis, Axis) and isinstance(other, Axis) and other in loops \
-                and axis.extent == other.extent:
+                and equal_length(axis, other):
             yield axis, loops[other]
 
 
