@@ -5,6 +5,7 @@ One JIT serves the whole process. A library stays loaded, and its addresses vali
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from itertools import count
@@ -33,8 +34,10 @@ class Jit:
     """A place where object code is linked. Symbols that the code does not define come from the process (libc)."""
 
     def __init__(self) -> None:
-        # JITLink places all sections of an object side by side, which code for the small code model relies on.
-        self._engine = llvm.create_lljit_compiler(target_machine(Target.host()), use_jit_link=True)
+        # JITLink places all sections of an object side by side, which code for the small code model relies on;
+        # it does not know every relocation of Windows' objects.
+        self._engine = llvm.create_lljit_compiler(
+            target_machine(Target.host()), use_jit_link=sys.platform != "win32")
         self._serial = count()
         self._lock = threading.Lock()
 
