@@ -90,7 +90,7 @@ class Accumulators:
         frame = self._frames.pop()
         everything: list[Carried] = []
         for key, carried in frame.carried.items():
-            for value, final in zip(carried, frame.states[key]):
+            for value, final in zip(carried, frame.states[key], strict=True):
                 value.next = final
             self._frames[-1].states[key] = tuple([value.result for value in carried])
             everything.extend(carried)

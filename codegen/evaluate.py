@@ -29,7 +29,7 @@ class Point:
     mask: the lanes that take part (None: all of them).
     """
 
-    axes: Mapping[Axis, Index]
+    axes: Mapping[IndexAtom, Index]
     vector: Axis | None = None
     lanes: int = 1
     mask: Atom | None = None

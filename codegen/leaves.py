@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from codegen.accumulators import Accumulators, Key
 from codegen.evaluate import Conditions, Evaluator, Point
+from codegen.index import Atom as IndexAtom
 from codegen.index import Axis, Index
 from codegen.kernel import Apply, Expression, Guard, Guarded, Home, Read, ScanStatement, Statement
 from codegen.loop_builder import LoopBuilder
@@ -34,10 +36,10 @@ class LeafWriter:
     loop; separate: the unrolled reduced axes whose iterations have accumulators of their own.
     """
 
-    def __init__(self, nest: Nest, builder: LoopBuilder, placement: Placement, buffers: Mapping[Node, Buffer]) -> None:
+    def __init__(self, nest: Nest, builder: LoopBuilder, placement: Placement, buffers: Mapping[Any, Buffer]) -> None:
         self.nest, self.builder, self.placement, self.buffers = nest, builder, placement, buffers
         self.accumulators = Accumulators(builder)
-        self.axes: dict[Axis, Index] = {}
+        self.axes: dict[IndexAtom, Index] = {}
         self.variables: dict[Axis, Atom] = {}
         self.vector: tuple[Axis, int, Atom | None] | None = None
         self.separate: list[Axis] = []
@@ -238,7 +240,7 @@ class LeafWriter:
         evaluator = self.evaluator(point)
         where = tuple([evaluator.resolve(Index.of(axis)) for axis in statement.axes])
         keys = [Key(number, where, (Index((), carry),)) for carry in range(len(statement.carries))]
-        for key, (name, start, _) in zip(keys, statement.carries):
+        for key, (name, start, _) in zip(keys, statement.carries, strict=True):
             def initial(start: Expression = start) -> State:
                 return (self.builder.splat(evaluator.expression(start), point.lanes),)
             self.builder.scope.registers[name, ()] = self.accumulators.get(key, point, initial)[0]
@@ -246,7 +248,7 @@ class LeafWriter:
         for value, expression, indices in statement.outputs:
             place = self.buffers[value], memory_index(value, self._resolved(indices, evaluator))
             self.store(*place, evaluator.expression(expression), point)
-        for key, result in zip(keys, results):
+        for key, result in zip(keys, results, strict=True):
             self.accumulators.set(key, (self.builder.splat(result, point.lanes),))
 
     def _finish_scan(self, statement: ScanStatement, states: dict[Key, State]) -> None:

@@ -15,7 +15,7 @@ from codegen.partials import Temporary
 from codegen.placement import memory_extents
 from codegen.realize import realize_nest
 from codegen.steps import Step
-from codegen.strategies import Plan, plan_kernel
+from codegen.strategies import plan_kernel
 from codegen.structure import Structure
 from codegen.target import Target
 from ir.node import Node
@@ -72,10 +72,10 @@ def lower(kernel: Kernel, target: Target) -> Lowered:
 
 
 def explain_schedule(kernel: Kernel, target: Target) -> str:
-    """The schedule of each launch as text: the steps, one a line, in the form that ``parse_steps`` reads."""
+    """The schedule of each launch as text: the steps, one a line, in the form that ``codegen.step_text``  reads."""
     lowered = lower(kernel, target)
     return "\n\n".join("\n".join([f"# {launch.function.name}", *map(repr, steps)])
-                       for launch, steps in zip(lowered.launches, lowered.schedules))
+                       for launch, steps in zip(lowered.launches, lowered.schedules, strict=True))
 
 
 def _lower(kernel: Kernel, structure: Structure, target: Target) -> tuple[_Part, ...]:
@@ -86,20 +86,20 @@ def _lower(kernel: Kernel, structure: Structure, target: Target) -> tuple[_Part,
     for index, plan in enumerate(plans):
         suffix = f"_{index}" if len(plans) > 1 else ""
         arguments, buffers = _parameters(plan.nest.kernel)
-        function = realize_nest(plan.nest, f"{kernel.name}_{digest}{suffix}", list(buffers[a] for a in arguments),
-                                buffers, tuple(structure.symbols))
+        function = realize_nest(plan.nest, f"{kernel.name}_{digest}{suffix}", [buffers[a] for a in arguments], buffers,
+                                tuple(structure.symbols))
         parts.append(_Part(function, tuple([a if isinstance(a, Temporary) else numbers[a] for a in arguments]),
                            tuple(plan.steps)))
     return tuple(parts)
 
 
-def _parameters(kernel: Kernel) -> tuple[list[Argument], dict[Node, Buffer]]:
+def _parameters(kernel: Kernel) -> tuple[list[Argument], dict[Argument, Buffer]]:
     """The values that the function is given, and the buffer that holds each value in memory.
 
     A value that is written in place has the buffer that it replaces.
     """
     arguments: list[Argument] = []
-    buffers: dict[Node, Buffer] = {}
+    buffers: dict[Argument, Buffer] = {}
     stored = set(kernel.outputs) | set(kernel.in_place.values())
     for value in (*kernel.inputs, *kernel.outputs):
         home = kernel.in_place.get(value, value)

@@ -1,7 +1,8 @@
 """Monoids of reductions: where they start, how a value joins, how partial results are combined.
 
-A state is a tuple of atoms: the accumulated value and, for argmax and argmin, the position where it was found. Positions
-decide between equal values, so that the first extreme wins in whatever order elements arrive; NaN is beyond every number.
+A state is a tuple of atoms: the accumulated value and, for argmax and argmin, the position where it was found.
+Positions decide between equal values, so that the first extreme wins in whatever order elements arrive; NaN is beyond
+every number.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def add_product(builder: LoopBuilder, state: State, left: Atom, right: Atom) -> 
 
 def select(builder: LoopBuilder, condition: Atom, chosen: State, other: State) -> State:
     """``chosen`` in the lanes where the condition holds."""
-    return tuple([builder.where(condition, new, old) for new, old in zip(chosen, other)])
+    return tuple([builder.where(condition, new, old) for new, old in zip(chosen, other, strict=True)])
 
 
 def combine_tree(builder: LoopBuilder, monoid: str, states: list[State]) -> State:

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import NamedTuple, Union
 
 from codegen.expression import walk
-from codegen.index import Axis, Index
+from codegen.index import Atom, Axis, Index
 from codegen.kernel import Expression, Home, Kernel, Read, ScanStatement, Statement
 
 
@@ -137,7 +137,7 @@ class Nest:
 
     # ------------------------------------------------------------------------------------------------ meaning
 
-    def resolve(self, axes: Mapping[Axis, Index]) -> dict[Axis, Index]:
+    def resolve(self, axes: Mapping[Atom, Index]) -> dict[Atom, Index]:
         """The value of every axis that ``axes`` (those of the loops around a leaf) determine."""
         known = dict(axes)
         for axis, alternatives in reversed(self.definitions.items()):
@@ -150,7 +150,7 @@ class Nest:
                     known[axis] = value
         return known
 
-    def point(self, path: Path) -> dict[Axis, Index]:
+    def point(self, path: Path) -> dict[Atom, Index]:
         """Every axis at a leaf as an expression in the axes of the loops on ``path``."""
         return self.resolve({loop.axis: Index.of(loop.axis) for loop in path})
 
@@ -298,5 +298,5 @@ def format_nest(nest: Nest) -> str:
 def _describe(statement: Statement | ScanStatement) -> str:
     if isinstance(statement, ScanStatement):
         return f"scan of {len(statement.carries)} values"
-    what = statement.scatter and f"scatter {statement.scatter}" or statement.monoid or "point"
+    what = (statement.scatter and f"scatter {statement.scatter}") or statement.monoid or "point"
     return f"{what} -> {statement.home.value}"

@@ -94,8 +94,8 @@ def _independent(statement: Statement) -> int:
 def _chunked(kernel: Kernel, reductions: list[Statement], axis: Axis, chunks: int) -> list[Kernel]:
     """``kernel`` with ``axis`` cut into chunks: tasks, for each of which ``reductions`` leave partial results."""
     if chunks == 1:
-        statements = [replace(s, home=Home.MEMORY) if s in reductions else s for s in kernel.statements]
-        return [replace(kernel, statements=statements)]
+        settled = [_settled(s) if any(s is r for r in reductions) else s for s in kernel.statements]
+        return [replace(kernel, statements=settled)]
     length = -(-axis.extent // chunks)
     chunks = -(-axis.extent // length)
     chunk, inside = Axis(chunks), Axis(length)
@@ -105,12 +105,19 @@ def _chunked(kernel: Kernel, reductions: list[Statement], axis: Axis, chunks: in
     outer = (chunk, *[inside if part is axis else part for part in kernel.axes])
     partials = {s.value: Temporary(accumulator_dtype(s.monoid or "sum", s.value.dtype),
                                    (chunks, *memory_extents(s.value))) for s in reductions}
-    first = [_partial(change.statement(s), partials[s.value], chunk) if s in reductions else change.statement(s)
-             for s in kernel.statements]
+    first: list[Statement | ScanStatement] = []
+    for s in kernel.statements:
+        changed = change.statement(s)
+        first.append(_partial(changed, partials[changed.value], chunk) if any(s is r for r in reductions) else changed)
     stored: Any = [partials.get(value, value) for value in kernel.outputs]
     main = replace(kernel, axes=outer, statements=first, outputs=tuple(stored),
                    in_place={new: old for new, old in kernel.in_place.items() if new not in partials})
     return [main, *[_finishing(kernel, s, partials[s.value], chunks) for s in reductions]]
+
+
+def _settled(statement: Statement | ScanStatement) -> Statement | ScanStatement:
+    """A reduction over outer loops, carried out in its own buffer."""
+    return replace(statement, home=Home.MEMORY) if isinstance(statement, Statement) else statement
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 
-from codegen.index import Axis, Index
+from codegen.index import Atom, Index
 from codegen.kernel import Home, ScanStatement, Statement
 from codegen.loops import Buffer, Space
 from codegen.nest import Compute, Kind, Loop, Nest, Path, reads_of
@@ -29,14 +29,14 @@ def memory_extents(value: Node) -> tuple[int, ...]:
 def memory_index(value: Node, indices: tuple[Index, ...]) -> Index:
     """The element of a row-major buffer."""
     total, stride = Index(), 1
-    for index, extent in zip(reversed(indices), reversed(memory_extents(value))):
+    for index, extent in zip(reversed(indices), reversed(memory_extents(value)), strict=True):
         total, stride = total + index * stride, stride * extent
     return total
 
 
 @dataclass
 class Scratch:
-    """A place for one value below the loops of ``path``: dimension d of the value is stored at its index minus ``base``."""
+    """A place for one value below the loops of ``path``, where dimension d is stored at its index minus ``base[d]``."""
 
     value: Node
     dtype: DType
@@ -139,7 +139,7 @@ def _reduction(nest: Nest, compute: Compute, path: Path) -> Reduction | None:
     return Reduction(compute, path, path[home], inner, True)
 
 
-def _resolved(statement: Statement | ScanStatement, point: Mapping[Axis, Index]) -> tuple[Index, ...]:
+def _resolved(statement: Statement | ScanStatement, point: Mapping[Atom, Index]) -> tuple[Index, ...]:
     assert isinstance(statement, Statement)
     return tuple([index.substitute(point) for index in statement.indices])
 
@@ -168,7 +168,7 @@ def _in_registers(nest: Nest, producer: Compute, written: tuple[Index, ...], sou
 
 
 def _scratch(nest: Nest, producer: tuple[Compute, Path], path: Path,
-             points: Mapping[int, Mapping[Axis, Index]]) -> Scratch:
+             points: Mapping[int, Mapping[Atom, Index]]) -> Scratch:
     compute, source = producer
     statement = compute.statement
     assert isinstance(statement, Statement)

@@ -7,6 +7,7 @@ loops become ``For``. What each leaf computes (``codegen.leaves``) lands in the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from codegen.index import Axis, Index
 from codegen.kernel import Constant, ScanStatement, Statement
@@ -18,12 +19,11 @@ from codegen.nest import Compute, Item, Kind, Loop, Nest, Path
 from codegen.placement import Reduction, place_values
 from codegen.steps import ScheduleError
 from ir.dtype import dtypes
-from ir.node import Node
 
 _CONCURRENT = {Kind.PARALLEL: LoopKind.PARALLEL, Kind.BLOCK: LoopKind.BLOCK, Kind.THREAD: LoopKind.THREAD}
 
 
-def realize_nest(nest: Nest, name: str, parameters: Sequence[Buffer], buffers: Mapping[Node, Buffer],
+def realize_nest(nest: Nest, name: str, parameters: Sequence[Buffer], buffers: Mapping[Any, Buffer],
                  symbols: tuple[str, ...] = ()) -> Function:
     """The function that the nest describes; ``buffers`` are the parameters by the values that they hold."""
     walk = _Walk(nest, buffers)
@@ -34,7 +34,7 @@ def realize_nest(nest: Nest, name: str, parameters: Sequence[Buffer], buffers: M
 class _Walk:
     """The state of one walk: which axes are bound to what."""
 
-    def __init__(self, nest: Nest, buffers: Mapping[Node, Buffer]) -> None:
+    def __init__(self, nest: Nest, buffers: Mapping[Any, Buffer]) -> None:
         self.nest = nest
         self.builder = LoopBuilder(buffer for buffer in buffers.values() if not buffer.readonly)
         self.placement = place_values(nest)

@@ -45,7 +45,7 @@ class Stage(Step):
         read = Read(value, tuple([Index.of(axis) for axis in axes]))
         number = 1 + max(c.number for c, _ in nest.leaves())
         copy: Item = Compute(Statement(value, tuple(axes), source, read.indices, home=Home.SCRATCH), number)
-        for name, axis in reversed(list(zip(self.axes, axes))):
+        for name, axis in reversed(list(zip(self.axes, axes, strict=True))):
             copy = Loop(axis, [copy], Kind.VECTOR if name == self.vector else Kind.SERIAL)
         container = next(body for loop, body in nest.loops() if loop is top)
         container.insert(container.index(top), copy)

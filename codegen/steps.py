@@ -9,7 +9,6 @@ and replayed; a step that would change the meaning of the kernel raises ``Schedu
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, fields
 
@@ -131,7 +130,8 @@ class Fuse(Step):
             around = any(loop in path for loop in loops)
             if around and nest.reduces(compute, first) != nest.reduces(compute, second):
                 raise self.refuse(f"statement {compute.number} reduces over only one of the two")
-        records = [table[axis] for axis in (first, second) for table in (nest.splits, nest.inner_splits) if axis in table]
+        tables = nest.splits, nest.inner_splits
+        records = [table[axis] for axis in (first, second) for table in tables if axis in table]
         if any(record.peel and record.parent.extent % record.factor for record in records):
             raise self.refuse("the last block of one of the two is shorter")
         axis = Axis(first.extent * second.extent, f"{self.outer}*{self.inner}")
@@ -169,7 +169,7 @@ class Reorder(Step):
                 chain = self._chain(top, set(wanted))
                 done |= {id(loop) for loop in chain}
                 settings = {loop.axis: (loop.kind, loop.separate, loop.dimension) for loop in chain}
-                for loop, axis in zip(chain, wanted):
+                for loop, axis in zip(chain, wanted, strict=True):
                     loop.axis = axis
                     loop.kind, loop.separate, loop.dimension = settings[axis]
         if not done:
@@ -219,7 +219,7 @@ class Sink(Step):
                 source = produced.get(read.value)
                 if source is None or source is compute.statement:
                     continue
-                for written, wanted in zip(source.indices, read.indices):
+                for written, wanted in zip(source.indices, read.indices, strict=True):
                     if written != wanted and not moved.isdisjoint(written.axes | wanted.axes):
                         raise self.refuse(f"statement {compute.number} reads {read.value} at another {self.name}")
 
@@ -266,6 +266,8 @@ class Vectorize(Step):
                 raise self.refuse(f"{loop.axis.extent} lanes are too many (at most {MAXIMUM_LANES}): split it first")
             if not all(isinstance(item, Compute) for item in loop.body):
                 raise self.refuse(f"{self.name} is not innermost")
+            if all(axis.extent == 1 for axis in nest.origins[loop.axis]):
+                raise self.refuse("there is only one iteration")
             _refuse_scanned(self, nest, loop)
             loop.kind = Kind.VECTOR
 
@@ -340,23 +342,6 @@ def _refuse_scanned(step: Vectorize | Unroll, nest: Nest, loop: Loop) -> None:
 def _free(axis: Axis) -> Index:
     """``axis`` as an index even where its extent is one: definitions must mention every axis they need."""
     return Index(((axis, 1),))
-
-
-# ------------------------------------------------------------------------------------------------------- text
-
-
-def parse_steps(text: str) -> list[Step]:
-    """The steps that ``text`` lists, one a line, in the form in which they print."""
-    known = {kind.__name__: kind for kind in (Split, Fuse, Reorder, Sink, Vectorize, Unroll, Parallel, Bind)}
-    steps: list[Step] = []
-    for line in filter(None, map(str.strip, text.splitlines())):
-        call = ast.parse(line, mode="eval").body
-        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id not in known:
-            raise ScheduleError(f"no schedule step reads {line!r}; there are {', '.join(known)}")
-        positional = [ast.literal_eval(argument) for argument in call.args]
-        named = {keyword.arg or "": ast.literal_eval(keyword.value) for keyword in call.keywords}
-        steps.append(known[call.func.id](*positional, **named))
-    return steps
 
 
 def apply_steps(nest: Nest, steps: Iterable[Step]) -> Nest:

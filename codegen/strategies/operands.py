@@ -35,8 +35,7 @@ def sides(contraction: Contraction, vector: Axis) -> Sides:
 
 
 def operand_stride(operand: Expression, axis: Axis) -> int | None:
-    """By how many elements the reads of an operand move along ``axis``: the longest where several do, None if irregular.
-    """
+    """By how many elements the reads of an operand move along ``axis``: the longest step, None if one is irregular."""
     steps = [stride(memory_index(part.value, part.indices), axis)
              for part in walk(operand) if isinstance(part, Read) and part.indices]
     return None if None in steps else max((step for step in steps if step is not None), key=abs, default=0)

@@ -115,7 +115,7 @@ class Plan:
 
 def _same_body(run: tuple[list[Compute], Path], compute: Compute, path: Path) -> bool:
     last, around = run
-    body_is_same = len(path) == len(around) and all(a is b for a, b in zip(path, around))
+    body_is_same = len(path) == len(around) and all(a is b for a, b in zip(path, around, strict=True))
     return body_is_same and (not path or _adjacent(path[-1], last[-1], compute))
 
 

@@ -36,7 +36,7 @@ class _Machine:
         if len(arguments) != len(function.parameters):
             raise LoopError(f"{function.name} takes {len(function.parameters)} arguments, got {len(arguments)}")
         self.memory: dict[loops.Buffer, Array] = {}
-        for parameter, argument in zip(function.parameters, arguments):
+        for parameter, argument in zip(function.parameters, arguments, strict=True):
             if argument.size != parameter.size or argument.dtype != parameter.dtype.numpy:
                 raise LoopError(f"{parameter} was given {argument.dtype}[{argument.size}]")
             self.memory[parameter] = argument.reshape(-1)
@@ -68,11 +68,11 @@ class _Machine:
         order = range(int(self.atom(loop.start)), int(self.atom(loop.stop)), loop.step)
         for number in reversed(order) if loop.kind is LoopKind.PARALLEL else order:
             self.values[loop.index] = np.int64(number)
-            for carried, state in zip(loop.carried, states):
+            for carried, state in zip(loop.carried, states, strict=True):
                 self.values[carried.inside] = self._bound(carried.inside, state)
             self.block(loop.body)
             states = [self.atom(carried.next) for carried in loop.carried]
-        for carried, state in zip(loop.carried, states):
+        for carried, state in zip(loop.carried, states, strict=True):
             self.values[carried.result] = self._bound(carried.result, state)
 
     def store(self, statement: loops.Store | loops.ScatterStore) -> None:

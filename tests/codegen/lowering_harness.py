@@ -72,7 +72,7 @@ def check_graph(outputs: Sequence[Node], inputs: Mapping[Node, Array], target: T
                 atol: float = 1e-5) -> None:
     """Asserts that the kernels compute what the graph interpreter computes."""
     expected = ir.evaluate(list(outputs), dict(inputs))
-    for node, got, want in zip(outputs, run_graph(outputs, inputs, target), expected):
+    for node, got, want in zip(outputs, run_graph(outputs, inputs, target), expected, strict=True):
         if node.dtype is ir.dtypes.bfloat16:
             got = ir.bfloat16_to_float32(got)
         np.testing.assert_allclose(got.astype(np.float64), np.asarray(want, np.float64), rtol=rtol, atol=atol)
