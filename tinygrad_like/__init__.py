@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def _check_siblings() -> None:
-    """The packages ``ir``, ``codegen`` and ``runtime`` have common names: a user's own file must not stand in for them."""
+    """The packages ``ir``, ``codegen`` and ``runtime`` have common names: no file of the user may stand in for them."""
     root = Path(__file__).resolve().parent.parent
     for name in ("ir", "codegen", "runtime"):
         module = import_module(name)

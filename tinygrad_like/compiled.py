@@ -10,6 +10,7 @@ import ir
 from ir import Node
 from runtime import Buffer, buffer_node, compile_graph
 from runtime.buffer import largest
+from runtime.canonical import Source
 from runtime.device import get_device
 from tinygrad_like.device import Device
 from tinygrad_like.tensor import Tensor, live, realization
@@ -18,6 +19,8 @@ from tinygrad_like.tensor.creation import distinct
 from tinygrad_like.tensor.random_state import advanced_state
 from tinygrad_like.trace import Argument, JitError, Trace, bring_to_memory
 from tinygrad_like.tree import flatten
+
+_HERE = ir.Location(__file__, 0)  # results of a run belong to no line; looking for one would take longer than the run
 
 
 class Guard(NamedTuple):
@@ -29,7 +32,7 @@ class Guard(NamedTuple):
 
 
 class Captured(NamedTuple):
-    """A buffer from outside that the program uses: that of ``owner``, which may stand for another one by the next call."""
+    """A buffer from outside that the program uses: that of ``owner``, which may have another by the next call."""
 
     node: Node
     owner: ref[TensorBase] | None
@@ -57,8 +60,9 @@ class Outputs:
 class CompiledFunction:
     """One program of a function.
 
-    left_state: names the first call of a function that made tensors that live on, as optimizer state that is
-    allocated in the first step: the next call, which finds them, needs another program.
+    once: whether it serves its first call only. A function may make tensors that live on, as optimizer state that is
+    allocated in the first step, or assign to one that was no memory yet: the next call, which finds them in memory,
+    needs another program. (may_leave_state: it has had that chance.)
     """
 
     def __init__(self, trace: Trace, stand_ins: Sequence[Tensor], arguments: Sequence[Tensor], result: Any,
@@ -70,7 +74,7 @@ class CompiledFunction:
         self._streams = list(trace.draws.items())
         for stream, words in self._streams:
             self._outputs.nodes.append(advanced_state(stream, words))
-        self.left_state = bool(self._left) and not may_leave_state
+        self.once = bool(trace.unbacked or (self._left and not may_leave_state))
         self._compile(trace, stand_ins, arguments)
         self._guards = _guards(trace, {captured.node for captured in self._captured})
         trace.restore(gradients=False)
@@ -118,8 +122,10 @@ class CompiledFunction:
         nodes = [*own, *(captured.node for captured in self._captured)]
         self._program = compile_graph(self._outputs.nodes, nodes, self._device)
         self._buffers: list[Buffer] = [captured.node.attributes.handle for captured in self._captured]
-        assigned = {number - len(own) for number in self._program.prepared.assigned}
-        self._assigned = sorted(number for number in assigned if number >= 0)
+        prepared = self._program.prepared
+        self._assigned = sorted(number - len(own) for number in prepared.assigned if number >= len(own))
+        self._places = [(source is Source.FRESH, number) for source, number in prepared.outputs]
+        self._fixed_values = None if prepared.bounds else prepared.symbol_values({})
 
     # ------------------------------------------------------------------------------------------- running
 
@@ -127,8 +133,8 @@ class CompiledFunction:
         """Why this program does not fit the world as it is now, or None. Makes ready what it needs."""
         if self._epoch == live.epoch():
             return None
-        if self.left_state:
-            return "the call before made tensors that live on, which are inputs from now on"
+        if self.once:
+            return "the call before made tensors that live on, or put some in memory: they are inputs from now on"
         for guard in self._guards:
             tensor = guard.tensor()
             if tensor is not None and (tensor.grad is None) != guard.had_none:
@@ -165,59 +171,68 @@ class CompiledFunction:
 
     def run(self, arguments: Sequence[TensorBase], symbols: dict[str, int]) -> Any:
         """Runs the program on these arguments; ``obstacle`` was asked before."""
-        buffers = self._execute([tensor._node.attributes.handle for tensor in arguments], symbols)
-        moved = bool(self._rebound or self._grads or self._left or self._without_grad)
-        if moved:
-            self._deliver(buffers)
+        leaves, fresh = self._execute([tensor._node.attributes.handle for tensor in arguments], symbols)
+        if self._rebound or self._grads or self._left or self._without_grad:
+            self._deliver(leaves, fresh)
             self._epoch = live.epoch() if self._rebind() is None else -1
-        return self._structure.rebuild(self._delivered_results(buffers))
+        return self._results_from(leaves, fresh)
 
     def first_run(self, arguments: Sequence[TensorBase], symbols: dict[str, int]) -> Any:
         """The run that belongs to the trace: the tensors that the function has left behind get their values."""
         reason = self._rebind()
         assert reason is None, reason
-        buffers = self._execute([tensor._node.attributes.handle for tensor in arguments], symbols)
+        leaves, fresh = self._execute([tensor._node.attributes.handle for tensor in arguments], symbols)
         for tensor, number in self._first:
-            tensor.node, tensor._device = buffer_node(buffers[number]), self._device.name
+            tensor.node, tensor._device = buffer_node(self._output(number, leaves, fresh)), self._device.name
         self._first.clear()
         for owner, number in self._rebound:
-            _stand_for(owner, buffers[number])
+            _stand_for(owner, self._output(number, leaves, fresh))
         self._epoch = -1
-        return self._structure.rebuild(self._delivered_results(buffers))
+        return self._results_from(leaves, fresh)
 
-    def _execute(self, given: list[Buffer], symbols: dict[str, int]) -> list[Buffer]:
+    def _execute(self, given: list[Buffer], symbols: dict[str, int]) -> tuple[list[Buffer], list[Buffer]]:
+        """Runs the program: (its inputs, its fresh outputs)."""
         if self._conflicting and not self._conflicting.isdisjoint(map(id, given)):
             raise JitError("an argument is also used from outside by the function, and one of the two is assigned to; "
                            "pass a .clone()")
         for stream, _ in self._streams:
             stream.synchronize()
-        prepared = self._program.prepared
-        if self._outputs.symbols:
+        prepared, values = self._program.prepared, self._fixed_values
+        if values is None:
             symbols = {**self._outputs.symbols, **symbols}
+            values = prepared.symbol_values(symbols)
         fresh = [Buffer(self._device, dtype, shape, symbols) for dtype, shape in prepared.fresh]
         addresses = [buffer.allocation.address for buffer in given]
         addresses += self._addresses
         addresses += [buffer.allocation.address for buffer in fresh]
-        prepared.run(self._device, addresses, prepared.symbol_values(symbols))
+        prepared.run(self._device, addresses, values)
         for stream, words in self._streams:
             stream.advanced(words)
-        leaves = [*given, *self._buffers]
-        return [(fresh if source.value == "fresh" else leaves)[number] for source, number in prepared.outputs]
+        return given + self._buffers, fresh
 
-    def _delivered_results(self, buffers: Sequence[Buffer]) -> list[Tensor | None]:
-        name = self._device.name
-        return [None if number is None else Tensor.from_node(buffer_node(buffers[number]), name,
-                                                             dict(buffers[number].symbols) or None)
-                for number in self._results]
+    def _output(self, number: int, leaves: Sequence[Buffer], fresh: Sequence[Buffer]) -> Buffer:
+        is_fresh, place = self._places[number]
+        return (fresh if is_fresh else leaves)[place]
 
-    def _deliver(self, buffers: Sequence[Buffer]) -> None:
+    def _results_from(self, leaves: Sequence[Buffer], fresh: Sequence[Buffer]) -> Any:
+        name, results = self._device.name, []
+        with ir.located(_HERE):
+            for number in self._results:
+                if number is None:
+                    results.append(None)
+                    continue
+                buffer = self._output(number, leaves, fresh)
+                results.append(Tensor.from_node(buffer_node(buffer), name, dict(buffer.symbols) or None))
+        return self._structure.rebuild(results)
+
+    def _deliver(self, leaves: Sequence[Buffer], fresh: Sequence[Buffer]) -> None:
         """Values for the tensors outside that stand for something new after each call."""
         for owner, number in (*self._rebound, *self._left):
-            _stand_for(owner, buffers[number])
+            _stand_for(owner, self._output(number, leaves, fresh))
         for owner, number in self._grads:
             tensor = owner()
             if tensor is not None:
-                tensor.grad = Tensor.from_node(buffer_node(buffers[number]), self._device.name)
+                tensor.grad = Tensor.from_node(buffer_node(self._output(number, leaves, fresh)), self._device.name)
                 tensor.grad.requires_grad = False
         for owner in self._without_grad:
             tensor = owner()

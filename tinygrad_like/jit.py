@@ -11,10 +11,10 @@
 The first call traces the function: it runs once, on stand-ins for its arguments, and the graph of everything it does
 becomes a program. Later calls only run that program with other buffers. Guarantees:
 
-- Tensors from outside (parameters, optimizer state) are inputs, read at each call and written in place where the function
-  assigns to them. Random numbers are new ones at each call.
+- Tensors from outside (parameters, optimizer state) are inputs, read at each call and written in place where the
+  function assigns to them. Random numbers are new ones at each call.
 - Another shape, dtype, Python value, nesting or training mode traces anew; ``retraces`` says why.
-- Reading a value while tracing is an error. NumPy arrays and Python numbers that the function makes itself are constants.
+- Reading a value while tracing is an error. Python numbers and NumPy arrays that the function makes are constants.
 - A gradient or other tensor that the function leaves behind is refreshed at each call. End a training step with
   ``zero_grad()`` if its gradients are not needed: then they take no memory.
 """
@@ -31,11 +31,9 @@ import ir
 from tinygrad_like.compiled import CompiledFunction
 from tinygrad_like.context import setting
 from tinygrad_like.tensor import Tensor, live
-from tinygrad_like.tensor.creation import distinct
-from tinygrad_like.trace import Argument, JitError, Trace
+from tinygrad_like.trace import Argument, Trace
 from tinygrad_like.tree import Structure, flatten
 
-MAXIMUM_ATTEMPTS = 3  # at tracing, until everything that is assigned to is in memory
 MAXIMUM_VARIANTS = 4  # programs of one signature that differ in which gradients there are
 
 
@@ -82,35 +80,25 @@ class TinyJit:
             reason = _difference(self._latest, signature)
         if reason is not None:
             self.retraces.append(reason)
-        state_was_left = any(compiled.left_state for compiled in variants)
+        state_was_left = any(compiled.once for compiled in variants)
         compiled = self._traced(inputs, structure, bool(keywords), state_was_left)
-        variants[:] = [c for c in variants if not c.left_state][1 - MAXIMUM_VARIANTS:] + [compiled]
+        variants[:] = [c for c in variants if not c.once][1 - MAXIMUM_VARIANTS:] + [compiled]
         self._latest = signature
         return compiled.first_run(inputs.tensors, inputs.symbols)
 
     def _traced(self, inputs: _Inputs, structure: Structure, has_keywords: bool,
                 state_was_left: bool) -> CompiledFunction:
-        """The program of the function for these arguments.
-
-        A tensor that is assigned to must be in memory: where one is not, it is put there and the trace repeated.
-        """
-        for _ in range(MAXIMUM_ATTEMPTS):
-            trace = Trace()
-            stand_ins = inputs.stand_ins()
-            given = structure.rebuild(inputs.leaves_with(stand_ins))
-            arguments, keywords = given if has_keywords else (given, {})
-            result = trace.run(self.function, arguments, keywords)
-            if not trace.unbacked:
-                try:
-                    return CompiledFunction(trace, stand_ins, inputs.tensors, result, state_was_left)
-                except BaseException:
-                    trace.restore()
-                    raise
+        """The program of the function for these arguments."""
+        trace = Trace()
+        stand_ins = inputs.stand_ins()
+        given = structure.rebuild(inputs.leaves_with(stand_ins))
+        arguments, keywords = given if has_keywords else (given, {})
+        result = trace.run(self.function, arguments, keywords)
+        try:
+            return CompiledFunction(trace, stand_ins, inputs.tensors, result, state_was_left)
+        except BaseException:
             trace.restore()
-            for tensor in trace.unbacked:
-                tensor.node = distinct(tensor.node)
-        raise JitError("a tensor from outside that the function assigns to cannot be kept in memory; .realize() it before "
-                       "the call")
+            raise
 
 
 class _Inputs:

@@ -66,13 +66,13 @@ class Trace:
     def reading_error(self) -> JitError:
         """The error for reading a value."""
         location = ir.node.user_location()
-        return JitError(f"{location or 'here'}: a value is read while jit traces the function, but no values exist yet: "
-                        "numpy(), item(), tolist() and the like belong outside, on what the function returns; to choose "
-                        "between values inside use .where(...)")
+        return JitError(f"{location or 'here'}: a value is read while jit traces the function, but no values exist "
+                        "yet: numpy(), item(), tolist() and the like belong outside, on what the function returns; to "
+                        "choose between values inside use .where(...)")
 
     def before_store(self, tensor: TensorBase) -> None:
         """``tensor`` is about to be assigned to."""
-        if id(tensor) in self.outside and not tensor._in_memory() and tensor._origin is None:  # type: ignore[attr-defined]
+        if id(tensor) in self.outside and not tensor._in_memory() and tensor._origin is None:
             self.unbacked.append(tensor)
 
     def draw(self, stream: RandomStream, words: int) -> int:
@@ -94,10 +94,13 @@ class Trace:
 
     def left_behind(self, known: Iterable[TensorBase]) -> list[TensorBase]:
         """New tensors that outlive the function and depend on memory, apart from the ``known`` ones."""
-        gc.collect()
-        excluded = {id(tensor) for tensor in known}
-        return [tensor for tensor in live.tensors() if id(tensor) not in self.outside and id(tensor) not in excluded
-                and not live.is_buffer(tensor.node) and _is_worth_memory(tensor.node)]
+        excluded = {id(tensor) for tensor in known} | set(self.outside)
+        if self._survivors(excluded):
+            gc.collect()  # some may only be held by cycles
+        return self._survivors(excluded)
+
+    def _survivors(self, excluded: set[int]) -> list[TensorBase]:
+        return [tensor for tensor in live.tensors() if id(tensor) not in excluded and not _is_settled(tensor)]
 
     def restore(self, gradients: bool = True) -> None:
         """Every tensor of the outside world stands for what it stood for before (and has its gradient of then)."""
@@ -113,12 +116,18 @@ def bring_to_memory(tensors: Sequence[TensorBase] | None = None) -> None:
     """Computes the given tensors (all living ones) but for expressions of constants, which a program computes itself.
 
     Random numbers that were drawn outside must be the same in every call, and pending assignments must happen once.
+    Remnants of a trace that failed cannot be computed and are passed over.
     """
     waiting = live.tensors() if tensors is None else tensors
     realization.realize([tensor for tensor in waiting
-                         if not live.is_buffer(tensor.node) and _is_worth_memory(tensor.node)])
+                         if not _is_settled(tensor) and realization.is_computable(tensor.node)])
 
 
 def _is_worth_memory(node: Node) -> bool:
     """Whether the value depends on memory, or is asked to have some."""
     return any(n.op.name in ("buffer", "contiguous", "assign") for n in ir.topological_order([node]))
+
+
+def _is_settled(tensor: TensorBase) -> bool:
+    """Whether nothing has to be computed: in memory, or constant."""
+    return live.is_buffer(tensor.node) or not _is_worth_memory(tensor.node)

@@ -41,16 +41,23 @@ def value_and_grad(function: Function, argnums: int | Sequence[int] = 0, has_aux
         missing = [number for number in numbers if not -len(arguments) <= number < len(arguments)]
         if missing:
             raise ValueError(f"grad by argument {missing[0]} of a call with {len(arguments)} positional arguments")
-        tensors = [_Differentiated(arguments[number]) for number in numbers]
-        with _marked([tensor for argument in tensors for tensor in argument.tensors]) as marks:
-            result = function(*arguments, **keywords)
+        differentiated = {number % len(arguments): _Differentiated(arguments[number]) for number in numbers}
+        given = [differentiated[i].stand_in() if i in differentiated else x for i, x in enumerate(arguments)]
+        try:
+            result = function(*given, **keywords)
             value = result[0] if has_aux else result
+            marks = {mark: node for argument in differentiated.values() for mark, node in argument.marks.items()}
             gradients = _gradients(value, list(marks))
+        finally:
+            for argument in differentiated.values():
+                argument.restore()
         # The marks only told the arguments apart; what is computed reads the arguments themselves.
-        replaced = _replaced([value.node, *gradients], marks)
+        replaced = ir.substitute([value.node, *gradients], marks)
         total = Tensor.from_result(replaced[0], value._device, value.symbols)
         parts = iter([Tensor.from_result(node, value._device, value.symbols) for node in replaced[1:]])
-        found = tuple(argument.gradient([next(parts) for _ in argument.tensors]) for argument in tensors)
+        by_number = {number: argument.gradient([next(parts) for _ in argument.marks])
+                     for number, argument in differentiated.items()}
+        found = tuple(by_number[number % len(arguments)] for number in numbers)
         gradient = found[0] if isinstance(argnums, int) else found
         return ((total, result[1]) if has_aux else total), gradient
 
@@ -70,18 +77,42 @@ def grad(function: Function, argnums: int | Sequence[int] = 0, has_aux: bool = F
 
 
 class _Differentiated:
-    """One argument that is differentiated by: its floating-point tensors, and how to nest their gradients."""
+    """One argument that is differentiated by.
+
+    Each of its floating-point tensors is stood in for by a view of it that is no other node, so that equal arguments
+    are told apart: marks are these views, with what they are views of. A nest is built anew around them; in an object
+    the tensors themselves stand for them until ``restore``.
+    """
 
     def __init__(self, argument: Any) -> None:
         leaves, self._structure = flatten(argument)
         self._named: dict[str, Tensor] | None = None
+        self._argument = argument
         if len(leaves) == 1 and leaves[0] is argument and not isinstance(argument, Tensor):
             self._named = attributes_of(argument)
             leaves = list(self._named.values())
         self._leaves = leaves
-        self.tensors = [leaf for leaf in leaves if _has_gradient(leaf)]
-        if not self.tensors:
+        self._tensors = [leaf for leaf in leaves if _has_gradient(leaf)]
+        if not self._tensors:
             raise TypeError(f"grad needs an argument with floating-point tensors, got {type(argument).__name__}")
+        self.marks: dict[Node, Node] = {_mark(tensor.node): tensor.node for tensor in self._tensors}
+
+    def stand_in(self) -> Any:
+        """What the function is given."""
+        marks = iter(self.marks)
+        if self._named is None:
+            return self._structure.rebuild([Tensor.from_node(next(marks), leaf._device, leaf.symbols)
+                                            if _has_gradient(leaf) else leaf for leaf in self._leaves])
+        for tensor, mark in zip(self._tensors, marks, strict=True):
+            tensor.node = mark
+        return self._argument
+
+    def restore(self) -> None:
+        """The tensors of an object stand for what they stood for, unless the function has assigned to them."""
+        if self._named is not None:
+            for tensor, (mark, node) in zip(self._tensors, self.marks.items(), strict=True):
+                if tensor.node is mark:
+                    tensor.node = node
 
     def gradient(self, parts: Sequence[Tensor]) -> Any:
         """The gradients in the nesting of the argument."""
@@ -113,25 +144,6 @@ def attributes_of(value: Any) -> dict[str, Tensor]:
     return found
 
 
-class _marked:  # noqa: N801  # used like a function
-    """Inside, each tensor stands for a node of its own, so that equal arguments are told apart; None shares nothing."""
-
-    def __init__(self, tensors: Sequence[Tensor]) -> None:
-        self._tensors = tensors
-
-    def __enter__(self) -> dict[Node, Node]:
-        self._before = [tensor.node for tensor in self._tensors]
-        self._marks = [_mark(node) for node in self._before]
-        for tensor, mark in zip(self._tensors, self._marks, strict=True):
-            tensor.node = mark
-        return dict(zip(self._marks, self._before, strict=True))
-
-    def __exit__(self, *error: object) -> None:
-        for tensor, mark, node in zip(self._tensors, self._marks, self._before, strict=True):
-            if tensor.node is mark:
-                tensor.node = node
-
-
 def _mark(node: Node) -> Node:
     """A view of ``node`` that is no other node."""
     source = node.operands[0] if node.op.name == "stop_gradient" else node
@@ -141,11 +153,8 @@ def _mark(node: Node) -> Node:
 
 def _gradients(value: Any, marks: Sequence[Node]) -> list[Node]:
     if not isinstance(value, Tensor) or not value.dtype.is_float or ir.product(value.shape) != 1:
-        raise TypeError(f"grad needs a function that returns a floating-point scalar, got {value!r}; use .sum() or .mean()")
+        raise TypeError(f"grad needs a function that returns a floating-point scalar, got {value!r}; use .sum() or "
+                        ".mean()")
     found = ir.gradient([value.node], [ir.constant(1, value.dtype, value.shape)], list(marks))
     return [ir.constant(0, mark.dtype, mark.shape) if grad is None else grad
             for mark, grad in zip(marks, found, strict=True)]
-
-
-def _replaced(nodes: Sequence[Node], marks: dict[Node, Node]) -> list[Node]:
-    return ir.substitute(nodes, marks)

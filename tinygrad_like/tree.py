@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 
@@ -27,14 +27,12 @@ class Structure(NamedTuple):
 
     def rebuild(self, leaves: Sequence[Any]) -> Any:
         """The nest with these leaves."""
-        iterator = iter(leaves)
-        result = self._rebuilt(lambda: next(iterator))
-        return result
+        return self._rebuilt(iter(leaves))
 
-    def _rebuilt(self, take: Callable[[], Any]) -> Any:
+    def _rebuilt(self, leaves: Iterator[Any]) -> Any:
         if self.kind is None:
-            return take()
-        values = [part._rebuilt(take) for part in self.parts]
+            return next(leaves)
+        values = [part._rebuilt(leaves) for part in self.parts]
         if self.keys is not None:
             return self.kind(zip(self.keys, values, strict=True))
         return self.kind(*values) if hasattr(self.kind, "_fields") else self.kind(values)

@@ -188,7 +188,7 @@ class ArithmeticMixin(TensorBase):
         return self.bitwise_not()
 
     def __abs__(self) -> Tensor:
-        return self.abs()  # type: ignore[attr-defined, no-any-return]
+        return self.abs()
 
     def __add__(self, x: Any) -> Tensor:
         return self.add(x)
@@ -274,10 +274,10 @@ class ArithmeticMixin(TensorBase):
     def __ge__(self, x: Any) -> Tensor:
         return self.ge(x)
 
-    def __eq__(self, x: Any) -> Tensor:  # type: ignore[override]
+    def __eq__(self, x: Any) -> Tensor:
         return self.eq(x)
 
-    def __ne__(self, x: Any) -> Tensor:  # type: ignore[override]
+    def __ne__(self, x: Any) -> Tensor:
         return self.ne(x)
 
     def __hash__(self) -> int:
@@ -297,7 +297,7 @@ def _static_power(x: Node, exponent: int) -> Node:
             result = x if result is None else ir.mul(result, x)
         exponent >>= 1
         if not exponent:
-            return result  # type: ignore[return-value]  # exponent was not 0
+            return result
         x = ir.mul(x, x)
 
 

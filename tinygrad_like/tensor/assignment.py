@@ -33,14 +33,14 @@ class AssignmentMixin(TensorBase):
             ([5.0, 6.0], [2.0, 4.0])
         """
         if x is self:
-            return self  # type: ignore[return-value]
+            return self
         value = x if isinstance(x, TensorBase) else self._value_of(x)
         if value.dtype is not self.dtype:
             raise TypeError(f"cannot assign {value.dtype} to a tensor of {self.dtype}; use .cast(...) first")
         if value.shape != self.shape:
             value = value._broadcast_to(self.shape)
         self._store(value)
-        return self  # type: ignore[return-value]
+        return self
 
     def replace(self, x: Tensor) -> Tensor:
         """Makes this tensor stand for the value of ``x`` without writing to its memory; shapes must be equal."""
@@ -51,11 +51,11 @@ class AssignmentMixin(TensorBase):
             trace.before_store(self)
         self.node = self.from_result(x.node).node
         self._device, self._value, self.symbols = x._device, None, x.symbols
-        return self  # type: ignore[return-value]
+        return self
 
     def _value_of(self, x: Any) -> TensorBase:
         """A number, list or array as a tensor of this dtype and device."""
-        return type(self)(x, device=self._device, dtype=self.dtype)  # type: ignore[call-arg]
+        return type(self)(x, device=self._device, dtype=self.dtype)
 
     def _in_memory(self) -> bool:
         return live.is_buffer(self.node) or self.node.op is ir.ASSIGN
@@ -101,43 +101,43 @@ class AssignmentMixin(TensorBase):
     # ------------------------------------------------------------------------------------------- operators
 
     def __iadd__(self, x: Any) -> Tensor:
-        return self.assign(self.add(x))  # type: ignore[attr-defined]
+        return self.assign(self.add(x))
 
     def __isub__(self, x: Any) -> Tensor:
-        return self.assign(self.sub(x))  # type: ignore[attr-defined]
+        return self.assign(self.sub(x))
 
     def __imul__(self, x: Any) -> Tensor:
-        return self.assign(self.mul(x))  # type: ignore[attr-defined]
+        return self.assign(self.mul(x))
 
     def __itruediv__(self, x: Any) -> Tensor:
-        return self.assign(self.div(x))  # type: ignore[attr-defined]
+        return self.assign(self.div(x))
 
     def __ifloordiv__(self, x: Any) -> Tensor:
-        return self.assign(self.div(x, rounding_mode="floor"))  # type: ignore[attr-defined]
+        return self.assign(self.div(x, rounding_mode="floor"))
 
     def __imod__(self, x: Any) -> Tensor:
-        return self.assign(self.mod(x))  # type: ignore[attr-defined]
+        return self.assign(self.mod(x))
 
-    def __ipow__(self, x: Any) -> Tensor:  # type: ignore[misc]
-        return self.assign(self.pow(x))  # type: ignore[attr-defined]
+    def __ipow__(self, x: Any) -> Tensor:
+        return self.assign(self.pow(x))
 
     def __iand__(self, x: Any) -> Tensor:
-        return self.assign(self.bitwise_and(x))  # type: ignore[attr-defined]
+        return self.assign(self.bitwise_and(x))
 
     def __ior__(self, x: Any) -> Tensor:
-        return self.assign(self.bitwise_or(x))  # type: ignore[attr-defined]
+        return self.assign(self.bitwise_or(x))
 
     def __ixor__(self, x: Any) -> Tensor:
-        return self.assign(self.bitwise_xor(x))  # type: ignore[attr-defined]
+        return self.assign(self.bitwise_xor(x))
 
     def __ilshift__(self, x: Any) -> Tensor:
-        return self.assign(self.lshift(x))  # type: ignore[attr-defined]
+        return self.assign(self.lshift(x))
 
     def __irshift__(self, x: Any) -> Tensor:
-        return self.assign(self.rshift(x))  # type: ignore[attr-defined]
+        return self.assign(self.rshift(x))
 
     def __imatmul__(self, x: Any) -> Tensor:
-        return self.assign(self.matmul(x))  # type: ignore[attr-defined]
+        return self.assign(self.matmul(x))
 
 
 def _merged(first: dict[str, int] | None, second: dict[str, int] | None) -> dict[str, int] | None:

@@ -39,7 +39,8 @@ class AutogradMixin(TensorBase):
         trace = live.current_trace()
         if trace is not None:
             trace.graded.update(map(id, chosen))
-        for tensor, grad in zip(chosen, ir.gradient([root], [cotangent], [tensor.node for tensor in chosen])):
+        gradients = ir.gradient([root], [cotangent], [tensor.node for tensor in chosen])
+        for tensor, grad in zip(chosen, gradients, strict=True):
             if grad is None:
                 continue
             found = self.from_result(grad, tensor._device or self._device, self.symbols)
@@ -48,7 +49,7 @@ class AutogradMixin(TensorBase):
                 tensor.grad = found
             else:
                 tensor.grad.assign(tensor.grad + found)
-        return self  # type: ignore[return-value]
+        return self
 
     def gradient(self, *targets: Tensor, gradient: Tensor | None = None) -> list[Tensor]:
         """The gradient of this scalar by each of ``targets``, zeros where it does not depend on one.
@@ -64,7 +65,7 @@ class AutogradMixin(TensorBase):
         root = _with_boundaries(self.node)
         found = ir.gradient([root], [self._cotangent(gradient)], [target.node for target in targets])
         return [target.const_like(0) if grad is None else self.from_result(grad, self._device, self.symbols)
-                for target, grad in zip(targets, found)]
+                for target, grad in zip(targets, found, strict=True)]
 
     def detach(self) -> Tensor:
         """The same value, through which no gradient flows."""
@@ -73,12 +74,12 @@ class AutogradMixin(TensorBase):
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Sets ``requires_grad`` and returns the tensor."""
         self.requires_grad = requires_grad
-        return self  # type: ignore[return-value]
+        return self
 
     def is_param_(self, is_param: bool = True) -> Tensor:
         """Sets ``is_param`` and returns the tensor."""
         self.is_param = is_param
-        return self  # type: ignore[return-value]
+        return self
 
     def _cotangent(self, gradient: Tensor | None) -> Node:
         """The cotangent to start from: 1 for a scalar."""
@@ -86,8 +87,8 @@ class AutogradMixin(TensorBase):
             raise TypeError(f"only a floating-point tensor can be differentiated, this one is {self.dtype}")
         if gradient is None:
             if ir.product(self.shape) != 1:
-                raise ValueError(f"backward() of a tensor of shape {self.shape} needs gradient=, a tensor of that shape; "
-                                 "without it the tensor must be a scalar, as .sum() or .mean() gives")
+                raise ValueError(f"backward() of a tensor of shape {self.shape} needs gradient=, a tensor of that "
+                                 "shape; without it the tensor must be a scalar, as .sum() or .mean() gives")
             return ir.constant(1, self.dtype, self.shape)
         if gradient.shape != self.shape:
             raise ValueError(f"gradient= must have this tensor's shape {self.shape}, got {gradient.shape}")

@@ -52,7 +52,7 @@ class TensorBase:
         tensor._grad = tensor.requires_grad = tensor._value = tensor._origin = None
         tensor.is_param = True
         live.register(tensor)
-        return tensor  # type: ignore[return-value]  # cls is Tensor
+        return tensor
 
     @classmethod
     def from_result(cls, node: Node, device: str | None = None, symbols: dict[str, int] | None = None) -> Tensor:
@@ -65,7 +65,7 @@ class TensorBase:
     def _make(self, node: Node, *others: TensorBase) -> Tensor:
         """The result of an operation on this tensor and ``others``: itself where nothing changes."""
         if node is self._node and not others:
-            return self  # type: ignore[return-value]
+            return self
         device, symbols = self._device, self.symbols
         for other in others:
             if other._device is not device:
@@ -156,9 +156,9 @@ class TensorBase:
     def _lift(self, value: Any, dtype: DType | None = None) -> Tensor:
         """``value`` as a tensor: a number takes the dtype that suits this tensor (numbers are weak)."""
         if isinstance(value, TensorBase):
-            return value  # type: ignore[return-value]
+            return value
         if isinstance(value, np.ndarray) and value.ndim:
-            return type(self)(value, device=self._device)  # type: ignore[call-arg, return-value]
+            return type(self)(value, device=self._device)
         number = plain_scalar(value)
         return self.from_node(ir.constant(number, dtype or weak_dtype(self.dtype, number)), None)
 
@@ -187,7 +187,7 @@ class TensorBase:
 
     def _as_float(self) -> Tensor:
         """This tensor where it is floating-point, else converted to the default float."""
-        return self if self.dtype.is_float else self.cast(dtypes.default_float)  # type: ignore[return-value]
+        return self if self.dtype.is_float else self.cast(dtypes.default_float)
 
     def _broadcast_to(self, shape: Shape) -> Tensor:
         return self._make(broadcast_node(self.node, shape))
@@ -235,7 +235,7 @@ def broadcast_node(node: Node, shape: Shape) -> Node:
     if node.shape == shape:
         return node
     missing = len(shape) - len(node.shape)
-    if missing < 0 or any(a not in (1, b) for a, b in zip(node.shape, shape[missing:])):
+    if missing < 0 or any(a not in (1, b) for a, b in zip(node.shape, shape[missing:], strict=True)):
         raise ValueError(f"cannot broadcast shape {node.shape} to {shape}: sizes must be equal or 1, from the last on")
     if missing:
         node = ir.reshape(node, (1,) * missing + node.shape)

@@ -1,7 +1,7 @@
 """Sums of products: dot, matmul, einsum, linear and convolution.
 
-There is no matmul in the graph. Operands are expanded over the axes they lack, multiplied, and summed over the axes that
-the result lacks; codegen recognises a contraction by which loop axes each operand's index uses.
+There is no matmul in the graph. Operands are expanded over the axes they lack, multiplied, and summed over the axes
+that the result lacks; codegen recognises a contraction by which loop axes each operand's index uses.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ContractionMixin(TensorBase):
     __slots__ = ()
 
     def dot(self, w: Tensor, dtype: DTypeLike | None = None) -> Tensor:
-        """The matrix product over the last dimension of this tensor and the last but one of ``w`` (its only one, if 1-D).
+        """The matrix product: over the last dimension of this tensor and the last but one (the only one) of ``w``.
 
         [.., m, k] x [.., k, n] -> [.., m, n]; leading dimensions are broadcast.
 
@@ -37,9 +37,9 @@ class ContractionMixin(TensorBase):
         if not self.ndim or not w.ndim:
             raise ValueError(f"dot needs one or more dimensions on both sides, got shapes {self.shape} and {w.shape}")
         if self.shape[-1] != w.shape[-min(w.ndim, 2)]:
+            position = "the size" if w.ndim == 1 else "the last size but one"
             raise ValueError(f"cannot multiply shapes {self.shape} and {w.shape}: the last size of the first, "
-                             f"{self.shape[-1]}, must be {'the size' if w.ndim == 1 else 'the last size but one'} of the "
-                             f"second, {w.shape[-min(w.ndim, 2)]}")
+                             f"{self.shape[-1]}, must be {position} of the second, {w.shape[-min(w.ndim, 2)]}")
         left = self.node if self.ndim > 1 else ir.reshape(self.node, (1, *self.shape))
         right = w.node if w.ndim > 1 else ir.reshape(w.node, (*w.shape, 1))
         result, work = promote(self.dtype, w.dtype), _working_dtype(promote(self.dtype, w.dtype), dtype)
@@ -50,21 +50,21 @@ class ContractionMixin(TensorBase):
 
     def matmul(self, x: Tensor, reverse: bool = False, dtype: DTypeLike | None = None) -> Tensor:
         """``self @ x`` (``x @ self`` with ``reverse``): see ``dot``."""
-        return self._lift(x).dot(self, dtype) if reverse else self.dot(x, dtype)  # type: ignore[arg-type]
+        return self._lift(x).dot(self, dtype) if reverse else self.dot(x, dtype)
 
     def __matmul__(self, x: Any) -> Tensor:
         return self.dot(x)
 
     def __rmatmul__(self, x: Any) -> Tensor:
-        return self._lift(x).dot(self)  # type: ignore[arg-type]
+        return self._lift(x).dot(self)
 
     def linear(self, weight: Tensor, bias: Tensor | None = None, dtype: DTypeLike | None = None) -> Tensor:
         """``x @ weight + bias``; a 1-D weight scales instead (tinygrad's meaning)."""
         if dtype is not None:
             bias = None if bias is None else bias.cast(dtype)
             return self.cast(dtype).linear(weight.cast(dtype), bias)
-        x = self * weight if weight.ndim == 1 else self.dot(weight)  # type: ignore[operator]
-        return x if bias is None else x + bias  # type: ignore[no-any-return]
+        x = self * weight if weight.ndim == 1 else self.dot(weight)
+        return x if bias is None else x + bias
 
     @staticmethod
     def einsum(formula: str, *operands: Any, dtype: DTypeLike | None = None) -> Tensor:
@@ -79,7 +79,7 @@ class ContractionMixin(TensorBase):
         result = promote(*(tensor.dtype for tensor in tensors))
         work = _working_dtype(result, dtype)
         nodes = [cast_node(tensor.node, work) for tensor in tensors]
-        return tensors[0]._make(  # type: ignore[no-any-return]
+        return tensors[0]._make(
             cast_node(_einsum(plan, nodes), result if dtype is None else to_dtype(dtype)), *tensors[1:])
 
     # ------------------------------------------------------------------------------------------- convolution
@@ -101,13 +101,14 @@ class ContractionMixin(TensorBase):
         result = _convolution(windows(x, taps, strides, dilations, before_after, 0), w, groups)
         output = self._make(cast_node(result, promote(self.dtype, weight.dtype) if dtype is None else to_dtype(dtype)),
                             weight)
-        return output if bias is None else output + bias.reshape(-1, *(1,) * len(taps))  # type: ignore[attr-defined]
+        return output if bias is None else output + bias.reshape(-1, *(1,) * len(taps))
 
     def conv_transpose2d(self, weight: Tensor, bias: Tensor | None = None, groups: int = 1,
                          stride: int | Sequence[int] = 1, dilation: int | Sequence[int] = 1,
                          padding: int | Sequence[int] = 0, output_padding: int | Sequence[int] = 0) -> Tensor:
-        """The transpose of ``conv2d``: what differentiating that by its input gives. weight: [channels, out / groups, *kernel].
+        """The transpose of ``conv2d``: what differentiating that by its input gives.
 
+        weight: [channels, out_channels / groups, *kernel].
         A space dimension of size n becomes (n - 1) stride - padding + dilation (kernel - 1) + output_padding + 1.
         """
         if weight.ndim != self.ndim or self.ndim < 3 or weight.shape[0] != self.shape[1] or self.shape[1] % groups:
@@ -118,7 +119,7 @@ class ContractionMixin(TensorBase):
         extra = per_dimension(output_padding, rank)
         strides, dilations = per_dimension(stride, rank), per_dimension(dilation, rank)
         space = tuple((n - 1) * s - sum(p) + d * (k - 1) + 1 + e for n, s, p, d, k, e in
-                      zip(self.shape[2:], strides, pairs, dilations, taps, extra))
+                      zip(self.shape[2:], strides, pairs, dilations, taps, extra, strict=True))
         work = _working_dtype(promote(self.dtype, weight.dtype), None)
         g, w = cast_node(self.node, work), cast_node(weight.node, work)
         source = ir.fresh_parameter(work, (self.shape[0], weight.shape[1] * groups, *space))
@@ -128,7 +129,7 @@ class ContractionMixin(TensorBase):
         [adjoint] = ir.gradient([forward], [g], [source])
         assert adjoint is not None
         output = self._make(cast_node(adjoint, promote(self.dtype, weight.dtype)), weight)
-        return output if bias is None else output + bias.reshape(-1, *(1,) * rank)  # type: ignore[attr-defined]
+        return output if bias is None else output + bias.reshape(-1, *(1,) * rank)
 
 
 def _working_dtype(result: DType, dtype: DTypeLike | None) -> DType:
@@ -155,7 +156,8 @@ def _matrix_product(left: Node, right: Node) -> Node:
 
 def _einsum(plan: EinsumPlan, operands: Sequence[Node]) -> Node:
     """Operands combined from left to right; an axis is summed over as soon as nothing after needs it."""
-    aligned = [_aligned(*_diagonals(node, letters), plan) for node, letters in zip(operands, plan.operands)]
+    aligned = [_aligned(*_diagonals(node, letters), plan)
+               for node, letters in zip(operands, plan.operands, strict=True)]
     needed_later = [set(plan.result).union(*map(set, plan.operands[i + 1:])) for i in range(len(aligned))]
     total = aligned[0]
     for number, node in enumerate(aligned):
@@ -195,7 +197,7 @@ def _coordinate(shape: Shape, axis: int) -> Node:
 def _aligned(node: Node, letters: str, plan: EinsumPlan) -> Node:
     """``node`` with one axis per letter of the plan, of size 1 where it lacks the letter."""
     order = sorted(range(len(letters)), key=lambda i: plan.letters.index(letters[i]))
-    sizes = dict(zip(letters, node.shape))
+    sizes = dict(zip(letters, node.shape, strict=True))
     return ir.reshape(ir.permute(node, order), tuple(sizes.get(letter, 1) for letter in plan.letters))
 
 
@@ -218,7 +220,7 @@ def padding_pairs(padding: int | Sequence[int], count: int) -> tuple[tuple[int, 
     if len(given) == count:
         return tuple((p, p) for p in given)
     if len(given) == 2 * count:
-        return tuple(zip(given[-2::-2], given[-1::-2]))
+        return tuple(zip(given[-2::-2], given[-1::-2], strict=True))
     raise ValueError(f"padding must be one number, {count} or {2 * count} of them, got {padding!r}")
 
 
@@ -226,10 +228,11 @@ def windows(x: Node, sizes: Sequence[Size], strides: Sequence[int], dilations: S
             padding: Sequence[tuple[int, int]], fill: Any) -> Node:
     """The sliding windows of the last dimensions: each becomes a pair, position and tap."""
     first = len(x.shape) - len(sizes)
-    cut = [(max(-before, 0), size - max(-after, 0), 1) for (before, after), size in zip(padding, x.shape[first:])]
+    cut = [(max(-before, 0), size - max(-after, 0), 1)
+           for (before, after), size in zip(padding, x.shape[first:], strict=True)]
     if any(min(pair) < 0 for pair in padding):
         x = ir.slice(x, [*((0, size, 1) for size in x.shape[:first]), *cut])
-    for i, (size, stride, dilation, (before, after)) in enumerate(zip(sizes, strides, dilations, padding)):
+    for i, (size, stride, dilation, (before, after)) in enumerate(zip(sizes, strides, dilations, padding, strict=True)):
         x = ir.window(x, first + 2 * i, size, stride, dilation, max(before, 0), max(after, 0), fill)
     return x
 
@@ -249,7 +252,7 @@ def _convolution(seen: Node, weight: Node, groups: int) -> Node:
 
     The product has the axes batch, group, output channel of the group, channel of the group, (position, tap) ..
     """
-    batch, channels, *pairs = seen.shape
+    batch, _, *pairs = seen.shape
     outputs, inputs, *taps = weight.shape
     rank = len(taps)
     shape = (batch, groups, outputs // groups, inputs, *pairs)

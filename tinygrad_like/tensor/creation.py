@@ -66,7 +66,7 @@ class CreationMixin(TensorBase):
     def full_like(self, fill_value: Scalar, dtype: DTypeLike | None = None, **options: Any) -> Tensor:
         """This shape, dtype and device, filled with a number."""
         options.setdefault("device", self._device)
-        return type(self).full(self.shape, fill_value, dtype=dtype or self.dtype, **options)  # type: ignore[attr-defined, no-any-return]
+        return type(self).full(self.shape, fill_value, dtype=dtype or self.dtype, **options)
 
     def zeros_like(self, **options: Any) -> Tensor:
         """Zeros of this shape, dtype and device."""
@@ -155,17 +155,17 @@ class CreationMixin(TensorBase):
             raise ValueError(f"indexing must be 'ij' or 'xy', got {indexing!r}")
         tensors = (self, *others)
         if len(tensors) == 1:
-            return tensors  # type: ignore[return-value]
+            return tensors
         places = list(range(len(tensors)))
         if indexing == "xy":
             places[:2] = [1, 0]
         shape = [0] * len(tensors)
-        for place, tensor in zip(places, tensors):
+        for place, tensor in zip(places, tensors, strict=True):
             shape[place] = int(tensor.numel())
         result = []
-        for place, tensor in zip(places, tensors):
+        for place, tensor in zip(places, tensors, strict=True):
             aligned = tuple(size if i == place else 1 for i, size in enumerate(shape))
-            result.append(tensor.reshape(aligned).expand(tuple(shape)))  # type: ignore[attr-defined]
+            result.append(tensor.reshape(aligned).expand(tuple(shape)))
         return tuple(result)
 
 

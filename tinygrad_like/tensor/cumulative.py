@@ -60,7 +60,8 @@ class CumulativeMixin(TensorBase):
         rows = _leading(x, position)
         total, row = ir.parameter(0, rows.dtype, rows.shape[1:]), ir.parameter(1, rows.dtype, rows.shape[1:])
         combined = combine(total, row)
-        scan = ir.scan(ir.Body((total, row), (combined, combined)), (ir.constant(start, rows.dtype, total.shape),), (rows,))
+        first = ir.constant(start, rows.dtype, total.shape)
+        scan = ir.scan(ir.Body((total, row), (combined, combined)), (first,), (rows,))
         return self._make(_returned(ir.project(scan, 1), position))
 
     def _running_extreme(self, axis: int, better: Combine, start: float) -> tuple[Tensor, Tensor]:

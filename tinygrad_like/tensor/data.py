@@ -34,19 +34,19 @@ class DataMixin(TensorBase):
         traces nothing happens, for the whole function becomes one program.
         """
         realization.realize([self, *others])
-        return self  # type: ignore[return-value]
+        return self
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The elements as a NumPy array of their own (bfloat16 as float32)."""
         if live.current_trace() is None and 0 in self.shape:
-            return np.empty(self.shape, self.dtype.held)  # type: ignore[arg-type]
+            return np.empty(self.shape, self.dtype.held)
         return realization.value(self).numpy()
 
     def item(self) -> Scalar:
         """The only element as a Python number."""
         if ir.product(self.shape) != 1:
             raise ValueError(f"item() needs exactly one element, this tensor has shape {self.shape}")
-        return self.numpy().reshape(()).item()  # type: ignore[no-any-return]
+        return self.numpy().reshape(()).item()
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers; of a tensor without dimensions the number."""
@@ -83,11 +83,11 @@ class DataMixin(TensorBase):
 
     def contiguous(self) -> Tensor:
         """The same value, in memory of its own when it is computed."""
-        return self if live.is_buffer(self.node) else self._make(ir.contiguous(self.node))  # type: ignore[return-value]
+        return self if live.is_buffer(self.node) else self._make(ir.contiguous(self.node))
 
     def contiguous_backward(self) -> Tensor:
         """The tensor itself: which gradients are stored is codegen's decision."""
-        return self  # type: ignore[return-value]
+        return self
 
     def clone(self, device: str | None = None) -> Tensor:
         """A copy with memory of its own."""
@@ -100,10 +100,10 @@ class DataMixin(TensorBase):
         """The value on another device: computed here, then copied there."""
         name = Device.canonicalize(device)
         if name == self._device:
-            return self  # type: ignore[return-value]
+            return self
         if self._device is None:
             return self.from_node(self.node, name, self.symbols)
-        moved = Buffer(get_device(name), self.dtype, self.shape)  # type: ignore[arg-type]
+        moved = Buffer(get_device(name), self.dtype, self.shape)
         moved.write(realization.value(self).bits())
         return self.from_node(buffer_node(moved), name)
 
@@ -111,7 +111,7 @@ class DataMixin(TensorBase):
         """Moves this tensor to another device."""
         moved = self.to(device)
         self.node, self._device, self._value = moved.node, moved._device, None
-        return self  # type: ignore[return-value]
+        return self
 
     # ------------------------------------------------------------------------------------------- dtypes
 
@@ -120,7 +120,7 @@ class DataMixin(TensorBase):
         target = to_dtype(dtype)
         if target.itemsize != self.dtype.itemsize:
             raise TypeError(f"bitcast needs a dtype of {self.dtype.itemsize} bytes for {self.dtype}, got {target}")
-        return self if target is self.dtype else self._make(ir.bitcast(self.node, target))  # type: ignore[return-value]
+        return self if target is self.dtype else self._make(ir.bitcast(self.node, target))
 
     def float(self) -> Tensor:
         """As float32."""
@@ -217,5 +217,5 @@ def _array_of_list(data: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
 def _without_tensors(data: Any) -> Any:
     """Nested lists with the tensors in them read."""
     if isinstance(data, TensorBase):
-        return data.tolist()  # type: ignore[attr-defined]
+        return data.tolist()
     return [_without_tensors(item) for item in data] if isinstance(data, (list, tuple)) else data

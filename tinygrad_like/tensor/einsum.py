@@ -27,12 +27,13 @@ def parse_einsum(formula: str, shapes: Sequence[Shape]) -> EinsumPlan:
     if len(terms) != len(shapes):
         raise ValueError(f"einsum {formula!r} names {len(terms)} operands, but {len(shapes)} were given")
     free = [c for c in ascii_letters if c not in text]
-    rank = max((len(shape) - len(term.replace("...", "")) for term, shape in zip(terms, shapes) if "..." in term),
-               default=0)
+    hidden = [len(shape) - len(term.replace("...", ""))
+              for term, shape in zip(terms, shapes, strict=True) if "..." in term]
+    rank = max(hidden, default=0)
     if not 0 <= rank <= len(free):
         raise ValueError(f"einsum {formula!r} does not fit the shapes {', '.join(map(str, shapes))}")
     leading = "".join(free[:rank])
-    operands = tuple(_spelled(term, shape, leading, formula) for term, shape in zip(terms, shapes))
+    operands = tuple(_spelled(term, shape, leading, formula) for term, shape in zip(terms, shapes, strict=True))
     seen = "".join(operands)
     if arrow:
         result = right.replace("...", leading)
@@ -56,8 +57,8 @@ def _spelled(term: str, shape: Shape, leading: str, formula: str) -> str:
 
 def _sizes(operands: Sequence[str], shapes: Sequence[Shape], formula: str) -> dict[str, Size]:
     sizes: dict[str, Size] = {}
-    for letters, shape in zip(operands, shapes):
-        for letter, size in zip(letters, shape):
+    for letters, shape in zip(operands, shapes, strict=True):
+        for letter, size in zip(letters, shape, strict=True):
             known = sizes.get(letter, 1)
             if known != 1 and size not in (1, known):
                 raise ValueError(f"einsum {formula!r}: axis {letter!r} has sizes {known} and {size}")

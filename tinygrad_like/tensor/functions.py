@@ -8,7 +8,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import ir
-from ir import Node, dtypes
+from ir import dtypes
 from ir.dtype import dtype_of_value, promote
 from tinygrad_like.tensor.arithmetic import ArithmeticMixin, NodeFunction
 from tinygrad_like.tensor.base import TensorBase, broadcast_node, broadcast_shape, cast_node, plain_scalar
@@ -39,7 +39,7 @@ class FunctionsMixin(ArithmeticMixin):
 
     def _rounding(self, operation: NodeFunction) -> Tensor:
         """Rounding leaves integers as they are."""
-        return self._make(operation(self.node)) if self.dtype.is_float else self  # type: ignore[return-value]
+        return self._make(operation(self.node)) if self.dtype.is_float else self
 
     # ------------------------------------------------------------------------------------------- powers, logarithms
 
@@ -146,7 +146,7 @@ class FunctionsMixin(ArithmeticMixin):
 
     @_in_floats
     def sinh(self) -> Tensor:
-        """The hyperbolic sine: half of exp(x) - exp(-x), and near 0, where that cancels, the first terms of its series."""
+        """The hyperbolic sine: half of exp(x) - exp(-x); near 0, where that cancels, the first terms of its series."""
         small = self.abs() < 0.5
         x = small.where(self, 0)
         square = x * x
@@ -206,12 +206,12 @@ class FunctionsMixin(ArithmeticMixin):
 
     def abs(self) -> Tensor:
         """The absolute value."""
-        return self._make(ir.abs(self.node)) if self.dtype.is_signed else self  # type: ignore[return-value]
+        return self._make(ir.abs(self.node)) if self.dtype.is_signed else self
 
     def sign(self) -> Tensor:
         """-1, 0 or 1; NaN stays NaN (as in NumPy)."""
         if self.dtype.is_bool:
-            return self  # type: ignore[return-value]
+            return self
         signed = (self < 0).where(-1, (self > 0).where(1, 0)).cast(self.dtype)
         return self.isnan().where(self, signed) if self.dtype.is_float else signed
 
@@ -243,7 +243,7 @@ class FunctionsMixin(ArithmeticMixin):
         return self.abs() < math.inf
 
     def isclose(self, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
-        """Whether ``|self - other| <= atol + rtol |other|``; equal infinities are close, NaN only with ``equal_nan``."""
+        """Whether ``|self - other| <= atol + rtol |other|``; equal infinities are close, NaN with ``equal_nan``."""
         other = self._lift(other)
         close = self.isfinite() & other.isfinite() & ((self - other).abs() <= other.abs() * rtol + atol)
         close = close | (self == other)
@@ -275,7 +275,7 @@ class FunctionsMixin(ArithmeticMixin):
         """
         if min_ is None and max_ is None:
             raise ValueError("clamp needs min_, max_ or both")
-        result: Tensor = self  # type: ignore[assignment]
+        result: Tensor = self
         if min_ is not None:
             result = (result < min_).where(min_, result)
         if max_ is not None:
@@ -295,10 +295,10 @@ def _branches(condition: TensorBase, x: Any, y: Any) -> tuple[Tensor, Tensor]:
     """The branches of ``where`` as tensors; a number takes its dtype from the other branch."""
     if not isinstance(x, TensorBase):
         if isinstance(y, TensorBase):
-            return y._lift(x), y  # type: ignore[return-value]
+            return y._lift(x), y
         lifted = condition._lift(y, dtype_of_value(plain_scalar(y)))
         return lifted._lift(x), lifted._lift(y, promote(lifted.dtype, lifted._lift(x).dtype))
-    return x, x._lift(y)  # type: ignore[return-value]
+    return x, x._lift(y)
 
 
 def _half_exp(x: Tensor) -> Tensor:

@@ -32,7 +32,8 @@ class IndexingMixin(TensorBase):
         """Ints, slices, None, ``...``, lists and integer tensors, as in NumPy.
 
         Index tensors are broadcast together and their dimensions take the place of the first of them (the front, where
-        they do not follow each other). A number out of range raises IndexError; a tensor's element out of range reads 0.
+        they do not follow each other). A number out of range raises IndexError; an element of a tensor that is
+        out of range reads 0.
 
             >>> Tensor([[1, 2], [3, 4]])[[1, 0], -1].tolist()
             [4, 2]
@@ -41,7 +42,7 @@ class IndexingMixin(TensorBase):
         result = self._part(subscript)
         if subscript.lookups:
             return result._looked_up(subscript.lookups)
-        if result is not self and self._in_memory():  # type: ignore[attr-defined]
+        if result is not self and self._in_memory():
             result._origin = (self, subscript)
         return result
 
@@ -58,13 +59,13 @@ class IndexingMixin(TensorBase):
     def _index_tensor(self, item: Any) -> Tensor:
         """A list, array or tensor as an index tensor."""
         if isinstance(item, TensorBase):
-            return item  # type: ignore[return-value]
+            return item
         array = np.asarray(item)
         if array.size == 0:
             array = array.astype(np.int32)
         if array.dtype == np.int64 and not isinstance(item, np.ndarray):
             array = array.astype(np.int32)
-        return type(self)(array, device=self._device)  # type: ignore[call-arg, return-value]
+        return type(self)(array, device=self._device)
 
     def _looked_up(self, lookups: dict[int, Tensor]) -> Tensor:
         """This tensor with the dimensions that are keys of ``lookups`` indexed by their tensors."""
@@ -75,7 +76,7 @@ class IndexingMixin(TensorBase):
         return self._make(_moved(result, rank, place), *lookups.values())
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        """Writes ``value``, broadcast, to ``self[index]``; a bool mask of this shape (or its front) writes where it holds.
+        """Writes ``value``, broadcast, to ``self[index]``, or where a bool mask of this shape (or its front) holds.
 
         A tensor in memory is written in place; tensors that were computed from it before keep their values. Where
         an index tensor names a place twice, the last value stays; elements out of range write nothing.
@@ -83,13 +84,13 @@ class IndexingMixin(TensorBase):
         mask = self._mask(index)
         lifted = self._lift(value, self.dtype).cast(self.dtype)
         if mask is not None:
-            self._store(mask.where(_fitting(lifted, self.shape, index), self))  # type: ignore[attr-defined]
+            self._store(mask.where(_fitting(lifted, self.shape, index), self))
             return
         subscript = parse(index, self.shape, self._index_tensor)
         if subscript.lookups:
             chosen = _fitting(lifted, self._part(subscript)._looked_up(subscript.lookups).shape, index)
             if chosen.numel() != 0:
-                self._store(self._written(subscript, chosen))  # type: ignore[attr-defined]
+                self._store(self._written(subscript, chosen))
         elif lifted.node is not self._part(subscript).node:  # where it is, x[...] += y has assigned to x already
             chosen = _fitting(lifted, subscript.shape(), index)
             if chosen.numel() != 0:
@@ -111,7 +112,7 @@ class IndexingMixin(TensorBase):
         node = ir.reshape(value.node, whole)
         if subscript.flipped:
             node = ir.flip(node, subscript.flipped)
-        self._store_part(value._make(node), subscript)  # type: ignore[attr-defined]
+        self._store_part(value._make(node), subscript)
 
     def _written(self, subscript: Subscript, value: Tensor) -> Tensor:
         """This tensor with ``value`` scattered to the positions of a subscript with lookups."""
@@ -143,7 +144,7 @@ class IndexingMixin(TensorBase):
         if reduce not in (None, "add", "multiply"):
             raise ValueError(f"reduce must be None, 'add' or 'multiply', got {reduce!r}; see scatter_reduce for others")
         if not isinstance(src, TensorBase):
-            src = type(self).full(index.shape, plain_scalar(src), dtype=self.dtype, buffer=False)  # type: ignore[attr-defined]
+            src = type(self).full(index.shape, plain_scalar(src), dtype=self.dtype, buffer=False)
         if reduce is not None:
             return self.scatter_reduce(dim, index, src, "sum" if reduce == "add" else "prod")
         return self._scattered(dim, index, src, "set", self.node)
@@ -153,7 +154,8 @@ class IndexingMixin(TensorBase):
 
         include_self: whether the elements of this tensor at these places count too.
         """
-        starts: dict[str, Scalar] = {"sum": 0, "mean": 0, "prod": 1, "amax": self.dtype.minimum, "amin": self.dtype.maximum}
+        least, greatest = self.dtype.minimum, self.dtype.maximum
+        starts: dict[str, Scalar] = {"sum": 0, "mean": 0, "prod": 1, "amax": least, "amin": greatest}
         if reduce not in starts:
             raise ValueError(f"reduce must be one of {', '.join(starts)}, got {reduce!r}")
         start = self.node
@@ -173,12 +175,12 @@ class IndexingMixin(TensorBase):
         axis = self._check_along(dim, index)
         if src.dtype is not self.dtype:
             raise TypeError(f"scatter needs src of dtype {self.dtype}, got {src.dtype}; cast it first")
-        if src.ndim != self.ndim or any(s < i for s, i in zip(src.shape, index.shape)):
+        if src.ndim != self.ndim or any(s < i for s, i in zip(src.shape, index.shape, strict=True)):
             raise ValueError(f"scatter needs src at least as large as index, got {src.shape} and {index.shape}")
         src = src.shrink([(0, size) for size in index.shape])
         # Lines of self that index does not reach are scattered to as well, from positions that are out of range.
         missing = [(0, 0) if i == axis else (0, size - covered)
-                   for i, (size, covered) in enumerate(zip(self.shape, index.shape))]
+                   for i, (size, covered) in enumerate(zip(self.shape, index.shape, strict=True))]
         places = _last(ir.pad(index.node, missing, -1), axis)
         updates = _last(ir.pad(src.node, missing, 0), axis)
         result = ir.scatter(_last(start, axis), places, updates, self.ndim - 1, mode)
@@ -186,16 +188,16 @@ class IndexingMixin(TensorBase):
 
     def _hits(self, dim: int, index: Tensor) -> Tensor:
         """How many elements of ``index`` name each place."""
-        zeros = type(self).zeros(self.shape, dtype=dtypes.int32, buffer=False)  # type: ignore[attr-defined]
-        ones = type(self).ones(index.shape, dtype=dtypes.int32, buffer=False)  # type: ignore[attr-defined]
-        return zeros._scattered(dim, index, ones, "add", zeros.node)  # type: ignore[no-any-return]
+        zeros = type(self).zeros(self.shape, dtype=dtypes.int32, buffer=False)
+        ones = type(self).ones(index.shape, dtype=dtypes.int32, buffer=False)
+        return zeros._scattered(dim, index, ones, "add", zeros.node)
 
     def _products(self, dim: int, index: Tensor, src: Tensor) -> Node:
         """The product of the elements of ``src`` that go to each place: over all of them, 1 for those that do not."""
         axis = self._check_along(dim, index)
         src = src.shrink([(0, size) for size in index.shape])
         missing = [(0, 0) if i == axis else (0, size - covered)
-                   for i, (size, covered) in enumerate(zip(self.shape, index.shape))]
+                   for i, (size, covered) in enumerate(zip(self.shape, index.shape, strict=True))]
         places, factors = _last(ir.pad(index.node, missing, -1), axis), _last(ir.pad(src.node, missing, 1), axis)
         length = self.shape[axis]
         shape = (*places.shape, length)
@@ -209,9 +211,9 @@ class IndexingMixin(TensorBase):
         axis = self._axis(dim)
         if not index.dtype.is_integer:
             raise TypeError(f"the index must be of integers, got {index.dtype}")
-        if index.ndim != self.ndim or any(i != axis and n > s for i, (n, s) in enumerate(zip(index.shape, self.shape))):
-            raise ValueError(f"an index of shape {index.shape} does not fit shape {self.shape}: it needs the same number "
-                             f"of dimensions, none but dimension {dim} larger")
+        if index.ndim != self.ndim or any(index.shape[i] > self.shape[i] for i in range(self.ndim) if i != axis):
+            raise ValueError(f"an index of shape {index.shape} does not fit shape {self.shape}: it needs the same "
+                             f"number of dimensions, none but dimension {dim} larger")
         return axis
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
@@ -220,7 +222,7 @@ class IndexingMixin(TensorBase):
 
     def take(self, index: Tensor) -> Tensor:
         """Elements of the flattened tensor at ``index``."""
-        return self.flatten()[index]  # type: ignore[attr-defined, no-any-return]
+        return self.flatten()[index]
 
     def one_hot(self, num_classes: int) -> Tensor:
         """Integers as rows (int32) with a 1 at their position, of zeros where there is no such class."""
@@ -228,8 +230,8 @@ class IndexingMixin(TensorBase):
             raise TypeError(f"one_hot needs integers, got {self.dtype}")
         if num_classes < 0:
             raise ValueError(f"one_hot needs 0 or more classes, got {num_classes}")
-        numbers = type(self).arange(num_classes).cast(self.dtype)  # type: ignore[attr-defined]
-        return self.unsqueeze(-1).eq(numbers).cast(dtypes.int32)  # type: ignore[attr-defined, no-any-return]
+        numbers = type(self).arange(num_classes).cast(self.dtype)
+        return self.unsqueeze(-1).eq(numbers).cast(dtypes.int32)
 
     # ------------------------------------------------------------------------------------------- masks
 
@@ -241,26 +243,26 @@ class IndexingMixin(TensorBase):
         """
         if not mask.dtype.is_bool:
             raise TypeError(f"masked_select needs a bool mask, got {mask.dtype}")
-        flat, chosen = self.flatten(), mask._broadcast_to(self.shape).flatten()  # type: ignore[attr-defined]
+        flat, chosen = self.flatten(), mask._broadcast_to(self.shape).flatten()
         if size is None:
-            return flat[np.flatnonzero(chosen.numpy()).astype(np.int32)]  # type: ignore[no-any-return]
+            return flat[np.flatnonzero(chosen.numpy()).astype(np.int32)]
         rank = chosen.cumsum() - 1
-        start = type(self).full((size,), fill_value, dtype=self.dtype, buffer=False)  # type: ignore[attr-defined]
+        start = type(self).full((size,), fill_value, dtype=self.dtype, buffer=False)
         places = chosen.where(rank, -1)
-        return start.scatter(0, places, flat)  # type: ignore[no-any-return]
+        return start.scatter(0, places, flat)
 
     def nonzero(self, size: int | None = None, fill_value: int = 0) -> Tensor:
         """The positions of the elements that are not zero, one row each (see ``masked_select`` for ``size``)."""
-        mask = self.ne(0)  # type: ignore[attr-defined]
+        mask = self.ne(0)
         if size is None:
             found = np.argwhere(mask.numpy()).astype(np.int32)
-            return type(self)(found, device=self._device)  # type: ignore[call-arg, return-value]
-        flat = type(self).arange(prod(self.shape)).masked_select(mask.flatten(), size, -1)  # type: ignore[attr-defined]
+            return type(self)(found, device=self._device)
+        flat = type(self).arange(prod(self.shape)).masked_select(mask.flatten(), size, -1)
         columns, rest = [], flat
         for length in reversed(self.shape):
             columns.append((flat < 0).where(fill_value, rest % length))
             rest = rest // length
-        return columns[0].stack(*columns[1:], dim=-1).flip(-1)  # type: ignore[no-any-return]
+        return columns[0].stack(*columns[1:], dim=-1).flip(-1)
 
 
 def _fitting(value: Tensor, shape: Any, index: Any) -> Tensor:

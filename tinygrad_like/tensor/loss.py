@@ -22,11 +22,11 @@ class LossMixin(TensorBase):
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
         if reduction == "none":
-            return self  # type: ignore[return-value]
+            return self
         if reduction == "sum" or count is not None:
-            total = self.sum()  # type: ignore[attr-defined]
-            return total if reduction == "sum" else total / count  # type: ignore[no-any-return]
-        return self.mean()  # type: ignore[attr-defined, no-any-return]
+            total = self.sum()
+            return total if reduction == "sum" else total / count
+        return self.mean()
 
     def pick(self, index: Tensor) -> Tensor:
         """One element of each row of the last dimension: out[..] = self[.., index[..]], 0 for an index out of range."""
@@ -52,7 +52,7 @@ class LossMixin(TensorBase):
             target = Y._classes_last(axis)
             even = label_smoothing / int(rows.shape[-1])
             losses = -(rows.log_softmax() * (target * (1 - label_smoothing) + even)).sum(-1)
-            return losses._reduced(reduction)  # type: ignore[no-any-return]
+            return losses._reduced(reduction)
         return rows._class_losses(Y, label_smoothing, ignore_index, reduction)
 
     def sparse_categorical_crossentropy(self, Y: Tensor, ignore_index: int = -1,  # noqa: N803
@@ -72,11 +72,11 @@ class LossMixin(TensorBase):
         if ignore_index is not None:
             counts = Y.ne(ignore_index)
             losses, factor = counts.where(losses, 0), counts.where(factor, 0)
-        return (losses * factor)._reduced(reduction, factor.sum())  # type: ignore[no-any-return]
+        return (losses * factor)._reduced(reduction, factor.sum())
 
     def _classes_last(self, axis: int) -> Tensor:
         order = [*(i for i in range(self.ndim) if i != axis), axis]
-        return self.permute(order)  # type: ignore[attr-defined, no-any-return]
+        return self.permute(order)
 
     def _class_losses(self, target: Tensor, label_smoothing: float, ignore_index: int, reduction: str) -> Tensor:
         """log(sum(exp(x))) - x[class] of each row, with x - max in place of x.
@@ -87,49 +87,49 @@ class LossMixin(TensorBase):
         if not 0.0 <= label_smoothing <= 1.0:
             raise ValueError(f"label_smoothing must be between 0 and 1, got {label_smoothing}")
         if target.shape != self.shape[:-1] or not target.dtype.is_integer:
-            raise ValueError(f"classes for logits with {self.shape[-1]} classes in rows {self.shape[:-1]} must be integers "
-                             f"of that shape, got {target.dtype} of shape {target.shape}")
+            raise ValueError(f"classes for logits with {self.shape[-1]} classes in rows {self.shape[:-1]} must be "
+                             f"integers of that shape, got {target.dtype} of shape {target.shape}")
         x = self._as_float()
-        largest = x.max(-1, keepdim=True).detach()  # type: ignore[attr-defined]
-        log_total = (x - largest).exp().sum(-1).log()  # type: ignore[operator]
+        largest = x.max(-1, keepdim=True).detach()
+        log_total = (x - largest).exp().sum(-1).log()
         peak = largest.squeeze(-1)
         losses = log_total - (_strict_pick(x, target) - peak)
         if label_smoothing:
-            even = log_total - (x.mean(-1) - peak)  # type: ignore[attr-defined]
+            even = log_total - (x.mean(-1) - peak)
             losses = losses * (1 - label_smoothing) + even * label_smoothing
         counts = target.ne(ignore_index)
-        return counts.where(losses, 0)._reduced(reduction, counts.sum())  # type: ignore[no-any-return]
+        return counts.where(losses, 0)._reduced(reduction, counts.sum())
 
     # ------------------------------------------------------------------------------------------- two classes
 
     def binary_crossentropy(self, Y: Tensor, reduction: str = "mean") -> Tensor:  # noqa: N803
         """-Y log(p) - (1 - Y) log(1 - p) for probabilities; each logarithm is at least -100, as in PyTorch."""
         p = self._as_float()
-        yes, no = p.log().clamp(-100), (1 - p).log().clamp(-100)  # type: ignore[attr-defined, operator]
-        return (-(Y * yes) - (1 - Y) * no)._reduced(reduction)  # type: ignore[no-any-return]
+        yes, no = p.log().clamp(-100), (1 - p).log().clamp(-100)
+        return (-(Y * yes) - (1 - Y) * no)._reduced(reduction)
 
     def binary_crossentropy_logits(self, Y: Tensor, reduction: str = "mean",  # noqa: N803
                                    pos_weight: Tensor | None = None) -> Tensor:
         """``binary_crossentropy`` of sigmoid(self), without overflow; ``pos_weight`` multiplies the first term."""
-        yes, no = (-self).softplus(), self.softplus()  # type: ignore[attr-defined, operator]
+        yes, no = (-self).softplus(), self.softplus()
         first = Y * yes if pos_weight is None else pos_weight * Y * yes
-        return (first + (1 - Y) * no)._reduced(reduction)  # type: ignore[no-any-return]
+        return (first + (1 - Y) * no)._reduced(reduction)
 
     # ------------------------------------------------------------------------------------------- distances
 
     def mse_loss(self, target: Tensor, reduction: str = "mean") -> Tensor:
         """The squared difference."""
-        return (self - target).square()._reduced(reduction)  # type: ignore[operator, no-any-return]
+        return (self - target).square()._reduced(reduction)
 
     def l1_loss(self, target: Tensor, reduction: str = "mean") -> Tensor:
         """The absolute difference."""
-        return (self - target).abs()._reduced(reduction)  # type: ignore[operator, no-any-return]
+        return (self - target).abs()._reduced(reduction)
 
     def huber_loss(self, target: Tensor, reduction: str = "mean", delta: float = 1.0) -> Tensor:
         """Half the squared difference up to ``delta``, from there on linear."""
-        distance = (self - target).abs()  # type: ignore[operator]
+        distance = (self - target).abs()
         losses = (distance < delta).where(distance * distance * 0.5, (distance - 0.5 * delta) * delta)
-        return losses._reduced(reduction)  # type: ignore[no-any-return]
+        return losses._reduced(reduction)
 
 
 def _strict_pick(rows: Tensor, classes: Tensor) -> Tensor:

@@ -29,12 +29,12 @@ class MovementMixin(TensorBase):
         sizes = tuple(self.shape[i] if size is None else size for i, size in enumerate(wanted))
         unknown = [i for i, size in enumerate(sizes) if isinstance(size, int) and size < 0]
         if len(unknown) > 1 or any(sizes[i] != -1 for i in unknown):
-            raise ValueError(f"cannot reshape {self.shape} to {wanted}: at most one size may be -1, none less than that")
+            raise ValueError(f"cannot reshape {self.shape} to {wanted}: at most one size may be -1, none less")
         if unknown:
             sizes = _with_inferred(self.shape, sizes, unknown[0])
         if not ir.same_product(self.shape, sizes):
             raise ValueError(f"cannot reshape {self.shape} to {wanted}: {self.numel()} elements do not fill that shape")
-        return self if sizes == self.shape else self._make(ir.reshape(self.node, sizes))  # type: ignore[return-value]
+        return self if sizes == self.shape else self._make(ir.reshape(self.node, sizes))
 
     def view(self, shape: Any, *rest: Any) -> Tensor:
         """Another name of ``reshape``."""
@@ -61,7 +61,7 @@ class MovementMixin(TensorBase):
             return self.reshape(tuple(size for size in self.shape if size != 1))
         axis = self._axis(dim)
         if not self.ndim or self.shape[axis] != 1:
-            return self  # type: ignore[return-value]
+            return self
         return self.reshape(self.shape[:axis] + self.shape[axis + 1:])
 
     def unsqueeze(self, dim: int) -> Tensor:
@@ -76,7 +76,8 @@ class MovementMixin(TensorBase):
         if missing < 0:
             raise ValueError(f"cannot expand {self.shape} to {wanted}: that has fewer dimensions")
         aligned = (1,) * missing + self.shape
-        return self._broadcast_to(tuple(old if new in (-1, None) else new for old, new in zip(aligned, wanted)))
+        sizes = zip(aligned, wanted, strict=True)
+        return self._broadcast_to(tuple(old if new in (-1, None) else new for old, new in sizes))
 
     # ------------------------------------------------------------------------------------------- order
 
@@ -87,7 +88,7 @@ class MovementMixin(TensorBase):
         if sorted(axes) != list(range(self.ndim)):
             raise ValueError(f"{given} is no order of the {self.ndim} dimensions of shape {self.shape}")
         if axes == tuple(range(self.ndim)):
-            return self  # type: ignore[return-value]
+            return self
         return self._make(ir.permute(self.node, axes))
 
     def transpose(self, dim0: int = 1, dim1: int = 0) -> Tensor:
@@ -106,7 +107,7 @@ class MovementMixin(TensorBase):
         """The order along the given dimensions reversed."""
         given = (axis, *rest) if rest or isinstance(axis, int) else tuple(axis)
         axes = self._axes(given)
-        return self._make(ir.flip(self.node, axes)) if axes else self  # type: ignore[return-value]
+        return self._make(ir.flip(self.node, axes)) if axes else self
 
     def roll(self, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
         """Elements moved forward by ``shifts`` along ``dims``; those that leave at the end return at the front."""
@@ -118,8 +119,8 @@ class MovementMixin(TensorBase):
         axes = (dims,) if isinstance(dims, int) else tuple(dims)
         if len(amounts) != len(axes):
             raise ValueError(f"roll needs one shift per dimension, got shifts={shifts!r} and dims={dims!r}")
-        result: Tensor = self  # type: ignore[assignment]
-        for amount, dim in zip(amounts, axes):
+        result: Tensor = self
+        for amount, dim in zip(amounts, axes, strict=True):
             axis = self._axis(dim)
             size = int(self.shape[axis]) or 1
             if amount % size:
@@ -134,13 +135,14 @@ class MovementMixin(TensorBase):
         if len(arg) != self.ndim:
             raise ValueError(f"shrink needs one (start, stop) or None per dimension of {self.shape}, got {arg!r}")
         region = []
-        for (start, stop), size in zip(((0, s) if a is None else a for a, s in zip(arg, self.shape)), self.shape):
+        for bounds, size in zip(arg, self.shape, strict=True):
+            start, stop = (0, size) if bounds is None else bounds
             if not 0 <= start <= stop <= size:
                 raise ValueError(f"cannot shrink a dimension of size {size} to ({start}, {stop}) of {tuple(arg)}: "
                                  "expected 0 <= start <= stop <= size")
             region.append((start, stop, 1))
-        if all(start == 0 and stop == size for (start, stop, _), size in zip(region, self.shape)):
-            return self  # type: ignore[return-value]
+        if all(start == 0 and stop == size for (start, stop, _), size in zip(region, self.shape, strict=True)):
+            return self
         return self._make(ir.slice(self.node, tuple(region)))
 
     def shrink_to(self, shape: Any, *rest: Any) -> Tensor:
@@ -162,7 +164,7 @@ class MovementMixin(TensorBase):
         if sum(sizes) != total:
             raise ValueError(f"split sizes {list(sizes)} add up to {sum(sizes)}, but dimension {dim} has size {total}")
         ends = [sum(sizes[:i + 1]) for i in range(len(sizes))]
-        return tuple(self._cut(axis, end - size, end) for size, end in zip(sizes, ends))
+        return tuple(self._cut(axis, end - size, end) for size, end in zip(sizes, ends, strict=True))
 
     def chunk(self, chunks: int, dim: int = 0) -> list[Tensor]:
         """At most ``chunks`` pieces of equal size along ``dim`` (the last may be smaller)."""
@@ -194,7 +196,7 @@ class MovementMixin(TensorBase):
         if self.ndim != 1:
             raise ValueError(f"diag needs one dimension, got shape {self.shape}")
         n = self.shape[0]
-        return type(self).eye(n, dtype=ir.dtypes.bool).where(self.reshape(1, n), 0)  # type: ignore[attr-defined, no-any-return]
+        return type(self).eye(n, dtype=ir.dtypes.bool).where(self.reshape(1, n), 0)
 
     def unfold(self, dim: int, size: int, step: int) -> Tensor:
         """All windows of ``size`` at every ``step``-th position of ``dim``; the window is a new last dimension."""
@@ -243,9 +245,9 @@ class MovementMixin(TensorBase):
         if len(counts) < self.ndim:
             raise ValueError(f"repeat needs one count per dimension of {self.shape}, got {counts}")
         base: Shape = (1,) * (len(counts) - self.ndim) + self.shape
-        spread = tuple(size for pair in zip((1,) * len(base), base) for size in pair)
-        repeated = tuple(size for pair in zip(counts, base) for size in pair)
-        return self.reshape(spread).expand(repeated).reshape(tuple(c * s for c, s in zip(counts, base)))
+        spread = tuple(size for pair in zip((1,) * len(base), base, strict=True) for size in pair)
+        repeated = tuple(size for pair in zip(counts, base, strict=True) for size in pair)
+        return self.reshape(spread).expand(repeated).reshape(tuple(c * s for c, s in zip(counts, base, strict=True)))
 
     def repeat_interleave(self, repeats: int, dim: int | None = None) -> Tensor:
         """Each element repeated along ``dim`` (of the flattened tensor where none is named)."""

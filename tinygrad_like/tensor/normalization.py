@@ -26,17 +26,17 @@ class NetworkMixin(TensorBase):
         x: Any = self
         for function in ll:
             x = function(x)
-        return x  # type: ignore[no-any-return]
+        return x
 
     def layernorm(self, axis: int | Sequence[int] = -1, eps: float = 1e-5) -> Tensor:
         """Shifted and scaled to mean 0 and variance 1 over ``axis`` (https://arxiv.org/abs/1607.06450)."""
-        centred = self - self.mean(axis, keepdim=True)  # type: ignore[attr-defined, operator]
+        centred = self - self.mean(axis, keepdim=True)
         variance = (centred * centred).mean(axis, keepdim=True)
-        return centred * (variance + eps).rsqrt()  # type: ignore[no-any-return]
+        return centred * (variance + eps).rsqrt()
 
     def rmsnorm(self, axis: int | Sequence[int] = -1, eps: float = 1e-5) -> Tensor:
         """Scaled to a mean square of 1 over ``axis`` (https://arxiv.org/abs/1910.07467)."""
-        return self * (self.square().mean(axis, keepdim=True) + eps).rsqrt()  # type: ignore[attr-defined, operator, no-any-return]
+        return self * (self.square().mean(axis, keepdim=True) + eps).rsqrt()
 
     def batchnorm(self, weight: Tensor | None, bias: Tensor | None, mean: Tensor, invstd: Tensor,
                   axis: int | Sequence[int] = 1) -> Tensor:
@@ -46,8 +46,8 @@ class NetworkMixin(TensorBase):
         scale = invstd.reshape(shape) if invstd.ndim == len(axes) else invstd
         if weight is not None:
             scale = scale * weight.reshape(shape)
-        result = (self - mean.reshape(shape)) * scale  # type: ignore[operator]
-        return result if bias is None else result + bias.reshape(shape)  # type: ignore[no-any-return]
+        result = (self - mean.reshape(shape)) * scale
+        return result if bias is None else result + bias.reshape(shape)
 
     def dropout(self, p: float = 0.5) -> Tensor:
         """Elements set to 0 with probability ``p``, the others divided by 1 - p; only while training.
@@ -58,11 +58,11 @@ class NetworkMixin(TensorBase):
         if not 0 <= p <= 1:
             raise ValueError(f"dropout needs a probability between 0 and 1, got {p}")
         if not setting("TRAINING") or p == 0:
-            return self  # type: ignore[return-value]
+            return self
         if p == 1:
-            return self.const_like(0)  # type: ignore[attr-defined, no-any-return]
-        kept = self.rand_like(dtype=dtypes.default_float, contiguous=False) >= p  # type: ignore[attr-defined]
-        return kept.where(self, 0) * (1 / (1 - p))  # type: ignore[no-any-return]
+            return self.const_like(0)
+        kept = self.rand_like(dtype=dtypes.default_float, contiguous=False) >= p
+        return kept.where(self, 0) * (1 / (1 - p))
 
     def scaled_dot_product_attention(self, key: Tensor, value: Tensor, attn_mask: Tensor | None = None,
                                      dropout_p: float = 0.0, is_causal: bool = False,
@@ -78,25 +78,26 @@ class NetworkMixin(TensorBase):
         if enable_gqa and key.shape[-3] != self.shape[-3]:
             return self._grouped_attention(key, value, attn_mask, dropout_p, is_causal)
         wide = promote(self.dtype, key.dtype, dtypes.float32)
-        scores = self.matmul(key.transpose(-2, -1), dtype=wide) * (1 / math.sqrt(int(self.shape[-1])))  # type: ignore[attr-defined]
+        scores = self.matmul(key.transpose(-2, -1), dtype=wide) * (1 / math.sqrt(int(self.shape[-1])))
         if is_causal:
             scores = _causal(scores)
         elif attn_mask is not None:
             scores = attn_mask.where(scores, -math.inf) if attn_mask.dtype.is_bool else scores + attn_mask
         weights = scores.softmax(-1).cast(self.dtype).dropout(dropout_p)
-        return weights.matmul(value)  # type: ignore[no-any-return]
+        return weights.matmul(value)
 
     def _grouped_attention(self, key: Tensor, value: Tensor, attn_mask: Tensor | None, dropout_p: float,
                            is_causal: bool) -> Tensor:
         heads, groups = int(self.shape[-3]), int(key.shape[-3])
         if heads % groups:
-            raise ValueError(f"{heads} query heads cannot share {groups} heads of keys: the second must divide the first")
-        query = self.unflatten(-3, (groups, heads // groups))  # type: ignore[attr-defined]
+            raise ValueError(f"{heads} query heads cannot share {groups} heads of keys: that must divide the first")
+        query = self.unflatten(-3, (groups, heads // groups))
         if attn_mask is not None and attn_mask.ndim > 2:
             attn_mask = attn_mask.unsqueeze(-3) if attn_mask.shape[-3] in (1, groups) else attn_mask.unflatten(
                 -3, (groups, heads // groups))
-        result = query.scaled_dot_product_attention(key.unsqueeze(-3), value.unsqueeze(-3), attn_mask, dropout_p, is_causal)
-        return result.flatten(-4, -3)  # type: ignore[no-any-return]
+        key, value = key.unsqueeze(-3), value.unsqueeze(-3)
+        result = query.scaled_dot_product_attention(key, value, attn_mask, dropout_p, is_causal)
+        return result.flatten(-4, -3)
 
 
 def _causal(scores: Tensor) -> Tensor:

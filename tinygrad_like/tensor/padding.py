@@ -38,31 +38,32 @@ class PaddingMixin(TensorBase):
         for axis, (before, after) in enumerate(widths):
             if before > 0 or after > 0:
                 result = edges(result, axis, max(before, 0), max(after, 0))
-        return result._padded([(min(before, 0), min(after, 0)) for before, after in widths], 0)  # type: ignore[no-any-return]
+        return result._padded([(min(before, 0), min(after, 0)) for before, after in widths], 0)
 
     def pad_to(self, shape: Any, *rest: Any, value: Scalar = 0) -> Tensor:
         """Elements added after each dimension up to ``shape``; None keeps a size."""
         sizes = (shape, *rest) if rest or shape is None or isinstance(shape, int) else tuple(shape)
-        if len(sizes) != self.ndim or any(new is not None and new < old for new, old in zip(sizes, self.shape)):
+        growth = [0 if new is None else new - old for new, old in zip(sizes, self.shape)]  # noqa: B905  # checked next
+        if len(sizes) != self.ndim or any(size < 0 for size in growth):
             raise ValueError(f"cannot pad shape {self.shape} to {sizes}: no size may be smaller")
-        return self._padded([(0, 0 if new is None else new - old) for new, old in zip(sizes, self.shape)], value)
+        return self._padded([(0, size) for size in growth], value)
 
     def _widths(self, padding: Sequence[Any]) -> Widths:
         """(before, after) of every dimension."""
         given = list(padding)
         if any(isinstance(item, (tuple, list)) or item is None for item in given):
             if len(given) != self.ndim:
-                raise ValueError(f"padding {tuple(padding)} needs one (before, after) per dimension of shape {self.shape}")
+                raise ValueError(f"padding {tuple(padding)} needs (before, after) per dimension of shape {self.shape}")
             return [(0, 0) if item is None else (item[0], item[1]) for item in given]
         if len(given) % 2 or len(given) > 2 * self.ndim:
-            raise ValueError(f"flat padding {tuple(padding)} needs two numbers for each of up to {self.ndim} dimensions")
+            raise ValueError(f"flat padding {tuple(padding)} needs two numbers a dimension, of up to {self.ndim}")
         pairs = [(given[i], given[i + 1]) for i in range(0, len(given), 2)]
         return [(0, 0)] * (self.ndim - len(pairs)) + pairs[::-1]
 
     def _padded(self, widths: Widths, value: Scalar) -> Tensor:
         """Cut where widths are negative, then filled."""
         ranges = [(-before if before < 0 else 0, size + after if after < 0 else size, 1)
-                  for (before, after), size in zip(widths, self.shape)]
+                  for (before, after), size in zip(widths, self.shape, strict=True)]
         node = ir.slice(self.node, ranges)
         return self._make(ir.pad(node, [(max(before, 0), max(after, 0)) for before, after in widths], value))
 
@@ -71,7 +72,8 @@ def _reflected(x: Any, axis: int, before: int, after: int) -> Any:
     """Mirrored at the first and at the last element, which are not repeated."""
     size = int(x.shape[axis])
     if before >= size or after >= size:
-        raise ValueError(f"reflecting needs padding smaller than the size {size} of dimension {axis}, got {before}, {after}")
+        raise ValueError(f"reflecting needs padding smaller than the size {size} of dimension {axis}, got "
+                         f"{before} and {after}")
     front = x._cut(axis, 1, before + 1).flip(axis)
     back = x._cut(axis, size - 1 - after, size - 1).flip(axis)
     return front.cat(x, back, dim=axis)
@@ -88,5 +90,5 @@ def _wrapped(x: Any, axis: int, before: int, after: int) -> Any:
     """As if the dimension were a circle."""
     size = int(x.shape[axis])
     if before > size or after > size:
-        raise ValueError(f"circular padding is at most the size {size} of dimension {axis}, got {before}, {after}")
+        raise ValueError(f"circular padding is at most the size {size} of dimension {axis}, got {before} and {after}")
     return x._cut(axis, size - before, size).cat(x, x._cut(axis, 0, after), dim=axis)

@@ -18,7 +18,7 @@ Pairs = tuple[tuple[int, int], ...]
 
 
 class PoolingMixin(TensorBase):
-    """Pools work on as many of the last dimensions as ``kernel_size`` has numbers. ``stride`` defaults to the kernel."""
+    """Pools work on as many of the last dimensions as ``kernel_size`` has numbers. ``stride`` is by default that."""
 
     __slots__ = ()
 
@@ -30,15 +30,15 @@ class PoolingMixin(TensorBase):
         pool = _Pool(x, kernel_size, stride, dilation, padding, ceil_mode)
         total = x._make(ir.reduce("sum", pool.windows(x.node, 0), pool.tap_axes))
         if not ceil_mode and (count_include_pad or all(pair == (0, 0) for pair in pool.padding)):
-            return total / prod(pool.kernel)  # type: ignore[operator, no-any-return]
+            return total / prod(pool.kernel)
         counted = pool.padding if count_include_pad else ((0, 0),) * len(pool.kernel)
         counts = [pool.counts(i, counted[i]) for i in range(len(pool.kernel))]
         shape = tuple(len(count) for count in counts)
         divisor: Any = 1.0
         for axis, count in enumerate(counts):
-            line = type(self)(count, dtype=x.dtype, device=self._device)  # type: ignore[call-arg]
-            divisor = line.reshape(tuple(n if i == axis else 1 for i, n in enumerate(shape))) * divisor  # type: ignore[attr-defined]
-        return total / divisor  # type: ignore[operator, no-any-return]
+            line = type(self)(count, dtype=x.dtype, device=self._device)
+            divisor = line.reshape(tuple(n if i == axis else 1 for i, n in enumerate(shape))) * divisor
+        return total / divisor
 
     def max_pool2d(self, kernel_size: int | Sequence[int] = (2, 2), stride: int | Sequence[int] | None = None,
                    dilation: int | Sequence[int] = 1, padding: int | Sequence[int] = 0, ceil_mode: bool = False,
@@ -62,12 +62,12 @@ class PoolingMixin(TensorBase):
             strides = per_dimension(kernel if stride is None else stride, rank)
             pairs, dilations = padding_pairs(padding, rank), per_dimension(dilation, rank)
             space = tuple((n - 1) * s - sum(p) + d * (k - 1) + 1 for n, s, p, d, k in
-                          zip(self.shape[2:], strides, pairs, dilations, kernel))
+                          zip(self.shape[2:], strides, pairs, dilations, kernel, strict=True))
         else:
             space = tuple(output_size)[-rank:]
-        planes = type(self).zeros(*self.shape[:2], prod(space), dtype=self.dtype, buffer=False)  # type: ignore[attr-defined]
-        placed = planes.scatter(2, indices.flatten(2), self.flatten(2))  # type: ignore[attr-defined]
-        return placed.reshape(*self.shape[:2], *space)  # type: ignore[no-any-return]
+        planes = type(self).zeros(*self.shape[:2], prod(space), dtype=self.dtype, buffer=False)
+        placed = planes.scatter(2, indices.flatten(2), self.flatten(2))
+        return placed.reshape(*self.shape[:2], *space)
 
     def interpolate(self, size: Sequence[int], mode: str = "linear", align_corners: bool = False) -> Tensor:
         """The last dimensions resampled to ``size``: mode "linear", "nearest" or "nearest-exact" (as in PyTorch)."""
@@ -79,7 +79,7 @@ class PoolingMixin(TensorBase):
             raise ValueError(f"align_corners needs mode 'linear', got {mode!r}")
         x = self._as_float() if mode == "linear" else self
         for axis, target in enumerate(size, self.ndim - len(size)):
-            x = _resampled(x, axis, target, mode, align_corners)  # type: ignore[arg-type]
+            x = _resampled(x, axis, target, mode, align_corners)
         return x.cast(self.dtype)
 
 
@@ -97,10 +97,10 @@ class _Pool:
         self.strides = per_dimension(self.kernel if stride is None else stride, rank)
         self.dilations = per_dimension(dilation, rank)
         self.padding: Pairs = padding_pairs(padding, rank)
-        self.reach = tuple(d * (k - 1) + 1 for d, k in zip(self.dilations, self.kernel))
-        if any(n + sum(p) < r for n, p, r in zip(self.space, self.padding, self.reach)):
-            raise ValueError(f"windows of {self.reach} elements do not fit the padded size of {self.space}; use a smaller "
-                             "kernel or more padding")
+        self.reach = tuple(d * (k - 1) + 1 for d, k in zip(self.dilations, self.kernel, strict=True))
+        if any(n + sum(p) < r for n, p, r in zip(self.space, self.padding, self.reach, strict=True)):
+            raise ValueError(f"windows of {self.reach} elements do not fit the padded size of {self.space}; use a "
+                             "smaller kernel or more padding")
         self.outputs = tuple(self._output(i, ceil_mode) for i in range(rank))
 
     def _output(self, i: int, ceil_mode: bool) -> Size:
@@ -117,7 +117,7 @@ class _Pool:
     def windows(self, x: Node, fill: Any) -> Node:
         """[.., (position, tap) ..]; the padding behind is what the last window needs."""
         padding = [(before, max(0, (o - 1) * s + r - before - n)) for (before, _), o, s, r, n in
-                   zip(self.padding, self.outputs, self.strides, self.reach, self.space)]
+                   zip(self.padding, self.outputs, self.strides, self.reach, self.space, strict=True)]
         return windows(x, self.kernel, self.strides, self.dilations, padding, fill)
 
     def counts(self, i: int, padding: tuple[int, int]) -> list[int]:

@@ -36,7 +36,7 @@ class RandomMixin(TensorBase):
         sizes = _sizes(shape)
         place = Device.canonicalize(device)
         node = _uniform(place, sizes, chosen)
-        return cls.from_node(ir.contiguous(node) if contiguous else node, place).requires_grad_(requires_grad)  # type: ignore[arg-type]
+        return cls.from_node(ir.contiguous(node) if contiguous else node, place).requires_grad_(requires_grad)
 
     def rand_like(self, dtype: DTypeLike | None = None, device: str | None = None, **options: Any) -> Tensor:
         """``rand`` of this shape, dtype and device."""
@@ -47,9 +47,9 @@ class RandomMixin(TensorBase):
               requires_grad: bool | None = None, **options: Any) -> Tensor:
         """Normally distributed with mean 0 and standard deviation 1 (Box and Muller's transform)."""
         uniform = cls.rand(2, *_sizes(shape), device=device, dtype=dtypes.float32, contiguous=False)
-        angle, radius = uniform[0] * (2 * math.pi), ((1 - uniform[1]).log() * -2).sqrt()  # type: ignore[index, operator]
+        angle, radius = uniform[0] * (2 * math.pi), ((1 - uniform[1]).log() * -2).sqrt()
         result = (angle.cos() * radius).cast(dtype or dtypes.default_float)
-        return result.contiguous(**options).requires_grad_(requires_grad)  # type: ignore[no-any-return]
+        return result.contiguous(**options).requires_grad_(requires_grad)
 
     def randn_like(self, dtype: DTypeLike | None = None, device: str | None = None, **options: Any) -> Tensor:
         """``randn`` of this shape, dtype and device."""
@@ -63,7 +63,7 @@ class RandomMixin(TensorBase):
             raise ValueError(f"uniform needs low < high, got {low} and {high}")
         chosen = dtypes.default_float if dtype is None else to_dtype(dtype)
         spread = cls.rand(*_sizes(shape), device=device, contiguous=False) * (high - low)
-        return (spread.cast(chosen) + low).contiguous().requires_grad_(requires_grad)  # type: ignore[no-any-return]
+        return (spread.cast(chosen) + low).contiguous().requires_grad_(requires_grad)
 
     @classmethod
     def randint(cls, *shape: Any, low: int = 0, high: int = 10, dtype: DTypeLike = dtypes.int32,
@@ -82,13 +82,13 @@ class RandomMixin(TensorBase):
         if std < 0:
             raise ValueError(f"normal needs std >= 0, got {std}")
         scaled = cls.randn(*_sizes(shape), **options) * std + mean
-        return scaled.contiguous().requires_grad_(requires_grad)  # type: ignore[no-any-return]
+        return scaled.contiguous().requires_grad_(requires_grad)
 
     @classmethod
     def scaled_uniform(cls, *shape: Any, **options: Any) -> Tensor:
         """Evenly distributed over +-1 / sqrt(number of elements)."""
         sizes = _sizes(shape)
-        bound = math.prod(sizes) ** -0.5  # type: ignore[arg-type]
+        bound = math.prod(sizes) ** -0.5
         return cls.uniform(*sizes, low=-bound, high=bound, **options)
 
     @classmethod
@@ -114,14 +114,16 @@ class RandomMixin(TensorBase):
     def multinomial(self, num_samples: int = 1, replacement: bool = False) -> Tensor:
         """Indices (int32) drawn in proportion to the weights of each row; without replacement only one at a time."""
         if not 1 <= self.ndim <= 2 or num_samples < 1:
-            raise ValueError(f"multinomial needs 1 or 2 dimensions and 1 or more samples, got {self.shape}, {num_samples}")
+            raise ValueError(f"multinomial needs 1 or 2 dimensions and 1 or more samples, got shape {self.shape} and "
+                             f"{num_samples}")
         if num_samples > 1 and not replacement:
-            raise ValueError("multinomial of several samples needs replacement=True (sampling without it needs sorting)")
-        weights: Any = self._as_float() if self.ndim == 2 else self._as_float().unsqueeze(0)  # type: ignore[attr-defined]
+            raise ValueError("multinomial of several samples needs replacement=True: without it they need sorting")
+        weights: Any = self._as_float() if self.ndim == 2 else self._as_float().unsqueeze(0)
         totals = weights.cumsum(1)
-        threshold = type(self).rand(weights.shape[0], num_samples, 1, device=self._device) * totals[:, -1].reshape(-1, 1, 1)  # type: ignore[operator]
+        level = type(self).rand(weights.shape[0], num_samples, 1, device=self._device)
+        threshold = level * totals[:, -1].reshape(-1, 1, 1)
         drawn = (threshold >= totals.unsqueeze(1)).sum(-1).clamp(0, weights.shape[1] - 1)
-        return (drawn if self.ndim == 2 else drawn.squeeze(0)).cast(dtypes.int32)  # type: ignore[no-any-return]
+        return (drawn if self.ndim == 2 else drawn.squeeze(0)).cast(dtypes.int32)
 
 
 def _sizes(shape: tuple[Any, ...]) -> Shape:
@@ -133,7 +135,7 @@ def _sizes(shape: tuple[Any, ...]) -> Shape:
 
 def _uniform(device: str, shape: Shape, dtype: DType) -> Node:
     """The leading bits of each word as the fraction of a number in [1, 2), less 1."""
-    count = math.prod(shape)  # type: ignore[arg-type]
+    count = math.prod(shape)
     total = -(-count * dtype.itemsize // 4)
     key = random_state.stream(device).next_key(total)
     if not count:

@@ -61,7 +61,7 @@ class RandomStream:
         """The key (uint64, 0-D) for the next ``words`` words."""
         trace = live.current_trace()
         if trace is not None:
-            return _device_key(self.state, trace.draw(self, words))  # type: ignore[no-any-return]
+            return _device_key(self.state, trace.draw(self, words))
         key = threefry_2x32(np.array([self.position], np.uint64), np.array([self.key], np.uint64))
         self.position += words
         return buffer_node(Buffer(get_device(self.device), dtypes.uint64, ()).write(key.astype(np.uint64).reshape(())))
@@ -115,7 +115,7 @@ random_state = RandomState()
 
 
 def words(key: Node, count: int, number: Node) -> Node:
-    """The words (uint32) at ``number`` of ``count`` words of a key: the low halves of the first counters, then the high.
+    """The words (uint32) at ``number`` of ``count`` words of a key: the low halves of all counters, then the high.
 
     Elementwise, so that it fuses with whatever uses the numbers.
     """
@@ -125,4 +125,5 @@ def words(key: Node, count: int, number: Node) -> Node:
     counter = ir.bit_or(ir.shift_left(ir.add(low, half), ir.constant(32, dtypes.uint64, number.shape)), low)
     bits = ir.random_bits(counter, ir.expand(ir.reshape(key, (1,) * len(number.shape)), number.shape))
     high = ir.shift_right(bits, ir.constant(32, dtypes.uint64, number.shape))
-    return ir.cast(ir.where(late, high, ir.bit_and(bits, ir.constant(_WORD, dtypes.uint64, number.shape))), dtypes.uint32)
+    low_half = ir.bit_and(bits, ir.constant(_WORD, dtypes.uint64, number.shape))
+    return ir.cast(ir.where(late, high, low_half), dtypes.uint32)

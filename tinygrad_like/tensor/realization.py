@@ -31,7 +31,7 @@ def realize(tensors: Sequence[TensorBase]) -> None:
         group = [tensor for tensor in group if not _settled_by_value(tensor)]
         outputs = [tensor.node for tensor in group]
         distinct = _distinct(outputs)
-        for tensor, node, buffer in zip(group, outputs, compute(distinct, device, _symbols(group))):
+        for tensor, node, buffer in zip(group, outputs, compute(distinct, device, _symbols(group)), strict=True):
             _settle(tensor, node, buffer_node(buffer))
 
 
@@ -65,7 +65,7 @@ def compute(outputs: Sequence[Node], device: str | None = None, symbols: dict[st
     started = _started(nodes)
     buffers = run(started, {**(symbols or {}), **_symbols(readers)}, place)
     _advance(assigns)
-    for (reader, node), buffer in zip(settled, buffers[len(outputs):]):
+    for (reader, node), buffer in zip(settled, buffers[len(outputs):], strict=True):
         _settle(reader, node, buffer_node(buffer))
     return buffers[:len(outputs)]
 
@@ -130,7 +130,7 @@ def settle_readers(buffers: Sequence[Node]) -> None:
     waiting = [tensor for tensor in live.tensors() if not live.is_buffer(tensor.node)]
     for tensor in waiting:
         _judge(tensor.node, newest, set(), set(), verdicts)
-    realize([tensor for tensor in waiting if verdicts[tensor.node]])
+    realize([tensor for tensor in waiting if verdicts[tensor.node] and is_computable(tensor.node)])
     live.forget(buffers)
 
 
@@ -158,6 +158,11 @@ def _is_known(node: Node) -> bool:
 def _reads_memory(outputs: Iterable[Node]) -> bool:
     """Whether the values depend on a buffer: values that do not are cheap and need no place to be remembered in."""
     return any(live.is_buffer(node) or _is_known(node) for node in _walk(outputs, _is_known))
+
+
+def is_computable(node: Node) -> bool:
+    """Whether all memory that the value depends on exists: a trace that failed may leave tensors without."""
+    return all(isinstance(n.attributes.handle, Buffer) for n in _walk([node], _is_known) if live.is_buffer(n))
 
 
 def _started(outputs: Sequence[Node]) -> list[Node]:
@@ -213,7 +218,7 @@ def _stale(tensors: Sequence[TensorBase], assigns: set[Node]) -> list[TensorBase
     verdicts: dict[Node, bool] = {}
     for tensor in tensors:
         _judge(tensor.node, newest, current, assigns, verdicts)
-    return [tensor for tensor in tensors if verdicts[tensor.node]]
+    return [tensor for tensor in tensors if verdicts[tensor.node] and is_computable(tensor.node)]
 
 
 def _judge(output: Node, newest: dict[Node, Node], current: set[Node], assigns: set[Node],

@@ -36,7 +36,7 @@ class RearrangeMixin(TensorBase):
         if len(before) != self.ndim or not set(sizes) <= set(names):
             raise ValueError(f"rearrange {formula!r} with sizes {sizes} does not fit shape {self.shape}")
         known = _known_sizes(before, self.shape, sizes, formula)
-        split: Any = self.reshape(tuple(known[name] for name in names))  # type: ignore[attr-defined]
+        split: Any = self.reshape(tuple(known[name] for name in names))
         order = [names.index(name) for group in after for name in group]
         moved = split.permute(order) if order else split
         merged = []
@@ -45,7 +45,7 @@ class RearrangeMixin(TensorBase):
             for name in group:
                 size = size * known[name]
             merged.append(size)
-        return moved.reshape(tuple(merged))  # type: ignore[no-any-return]
+        return moved.reshape(tuple(merged))
 
 
 def _groups(side: str, formula: str) -> list[Group]:
@@ -71,7 +71,8 @@ def _groups(side: str, formula: str) -> list[Group]:
     return groups
 
 
-def _without_ellipsis(before: list[Group], after: list[Group], rank: int, formula: str) -> tuple[list[Group], list[Group]]:
+def _without_ellipsis(before: list[Group], after: list[Group], rank: int,
+                      formula: str) -> tuple[list[Group], list[Group]]:
     """Both sides with ``...`` replaced by numbered names."""
     if ["..."] not in before:
         if any("..." in group for group in before + after):
@@ -94,7 +95,7 @@ def _without_ellipsis(before: list[Group], after: list[Group], rank: int, formul
 def _known_sizes(groups: list[Group], shape: Shape, given: dict[str, int], formula: str) -> dict[str, Size]:
     """The size of every name: given, or what is left of its dimension."""
     known: dict[str, Size] = dict(given)
-    for group, size in zip(groups, shape):
+    for group, size in zip(groups, shape, strict=True):
         missing = [name for name in group if name not in known]
         product: Size = 1
         for name in group:

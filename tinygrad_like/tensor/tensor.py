@@ -68,7 +68,7 @@ class Tensor(
         chosen = None if dtype is None else to_dtype(dtype)
         symbols = None
         if isinstance(data, TensorBase):
-            source = data if device is None else data.to(device)  # type: ignore[attr-defined]
+            source = data if device is None else data.to(device)
             source = source if chosen is None else source.cast(chosen)
             source = source if source is not data else self.from_result(data.node, data._device, data.symbols)
             self._node, self._device, symbols = source.node, source._device, source.symbols
