@@ -296,35 +296,43 @@ class FunctionEmitter:
         """Entered after a test, left by a test at the end: one branch per iteration."""
         builder = self.builder
         head, done = builder.label("loop"), builder.label("done")
-        certain = isinstance(loop.start, loops.Literal) and isinstance(loop.stop, loops.Literal) \
-            and loop.kind is loops.LoopKind.SERIAL and loop.start.value < loop.stop.value
         initial = [self.atom(carried.initial) for carried in loop.carried]
+        certain = _runs_at_least_once(loop)
+        before = builder.block
         if certain:
             builder.branch(head)
         else:
             builder.branch_if(start < stop, head, done)
-        before = builder.block
         builder.place(head)
-        index = Value(builder, INDEX, self.unique_name(loop.index.name))
-        inside = [Value(builder, value.type, self.unique_name(carried.inside.name))
-                  for value, carried in zip(initial, loop.carried, strict=True)]
-        position = len(builder.lines)
-        builder.lines.append("")  # the phis, written when the last block of the body is known
-        self.values[loop.index] = index
-        self.values.update((carried.inside, value) for carried, value in zip(loop.carried, inside, strict=True))
+        index, inside, position = self._loop_variables(loop, initial)
         self.body(loop.body)
         following = index.binary("add nsw", loop.step)
         final = [self.atom(carried.next) for carried in loop.carried]
         again, last = following < stop, builder.block
         builder.branch_if(again, head, done)
-        phis = [(index, start, following), *zip(inside, initial, final, strict=True)]
         builder.lines[position] = "\n".join(
             f"  {name.text} = {phi_text(name.type, [(first.text, before), (next_.text, last)])}"
-            for name, first, next_ in phis)
+            for name, first, next_ in [(index, start, following), *zip(inside, initial, final, strict=True)])
         builder.place(done)
         for carried, first, next_ in zip(loop.carried, initial, final, strict=True):
             result = next_ if certain else builder.phi(next_.type, [(first, before), (next_, last)])
             self.bind(carried.result, result)
+
+    def _loop_variables(self, loop: loops.For, initial: Sequence[Value]) -> tuple[Value, list[Value], int]:
+        """The index and the carried values inside, and the line that their phis will take once the body is known."""
+        index = Value(self.builder, INDEX, self.unique_name(loop.index.name))
+        inside = [Value(self.builder, value.type, self.unique_name(carried.inside.name))
+                  for value, carried in zip(initial, loop.carried, strict=True)]
+        self.values[loop.index] = index
+        self.values.update((carried.inside, value) for carried, value in zip(loop.carried, inside, strict=True))
+        self.builder.lines.append("")
+        return index, inside, len(self.builder.lines) - 1
+
+
+def _runs_at_least_once(loop: loops.For) -> bool:
+    """Whether a SERIAL loop's bounds are constants that say so (a PARALLEL loop may be given no tasks)."""
+    return loop.kind is loops.LoopKind.SERIAL and isinstance(loop.start, loops.Literal) \
+        and isinstance(loop.stop, loops.Literal) and loop.start.value < loop.stop.value
 
 
 _STATEMENTS: dict[type[Any], Callable[[FunctionEmitter, Any], None]] = {

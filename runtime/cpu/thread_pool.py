@@ -20,8 +20,9 @@ import warnings
 from collections.abc import Sequence
 from weakref import WeakSet
 
+from runtime.cpu.affinity_ir import MAXIMUM_CPUS
 from runtime.cpu.jit import Library
-from runtime.cpu.thread_pool_ir import MAXIMUM_CPUS, MAXIMUM_THREADS, threads_supported
+from runtime.cpu.thread_pool_ir import MAXIMUM_THREADS, threads_supported
 
 
 def requested_threads() -> int:
