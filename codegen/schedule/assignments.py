@@ -33,10 +33,12 @@ class Overwrites:
             found: set[Computation] = set()
             pending = [start]
             while pending:
-                for reader in pending.pop().readers:
-                    if reader not in found:
-                        found.add(reader)
-                        pending.append(reader)
+                computation = pending.pop()
+                next_version = [self.by[value] for value in computation.values if value in self.by]
+                for later in (*computation.readers, *next_version):
+                    if later not in found:
+                        found.add(later)
+                        pending.append(later)
             self._later[start] = frozenset(found)
         return self._later[start]
 

@@ -157,6 +157,13 @@ def test_assigned_value_and_old_value_meet() -> None:
     check([new, ir.add(doubled, new)])
 
 
+def test_old_value_meets_the_version_after_the_next() -> None:
+    x = buffer(4, 6)
+    first = ir.assign(x, ir.tanh(x))
+    second = ir.assign(first, ir.tanh(x))
+    check([second, ir.mul(ir.sin(x), second)])
+
+
 def test_adam_step() -> None:
     parameter, moment, x = buffer(4, 3), buffer(4, 3), buffer(5, 4)
     gradient = matmul(ir.permute(x, (1, 0)), ir.sin(matmul(x, parameter)))
