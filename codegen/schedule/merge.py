@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
+from collections.abc import Iterable
 from itertools import count
 
 from codegen.schedule.alignment import Digits, Pairs, Refusal, align, align_siblings
@@ -73,9 +74,13 @@ class Merger:
     def bytes_saved(self, first: Group, second: Group) -> int:
         """Loads and stores that one kernel would not do; ``second`` may read from ``first``, not the other way."""
         partition = self.partition
-        outside = partition.values_read(first)
+        outside, read = partition.values_read(first), partition.values_read(second)
+        common: Iterable[Node] = read
+        if len(read) > len(first.members) + len(outside):  # a long chain grows by one small group after the other
+            common = [value for member in first.members for value in member.values if value in read]
+            common += [value for value in outside if value in read]
         saved = 0
-        for value in partition.values_read(second):
+        for value in common:
             producer = partition.producers.get(value)
             if producer is not None and producer in first.members:
                 saved += bytes_of(value)
