@@ -13,14 +13,13 @@ import ir
 from ir import Node, dtypes
 
 Agree = Callable[..., list[np.ndarray]]
-_LARGEST = 4000  # elements
 
 
 class Grower:
-    """A pool of values to which ``grow`` adds one more, made of those that are there."""
+    """A pool of values; ``grow`` adds one more, of at most ``largest`` elements, made of those that are there."""
 
-    def __init__(self, leaves: list[Node], generator: random.Random) -> None:
-        self.leaves, self.pool, self.random = leaves, list(leaves), generator
+    def __init__(self, leaves: list[Node], generator: random.Random, largest: int = 4000) -> None:
+        self.leaves, self.pool, self.random, self.largest = leaves, list(leaves), generator, largest
         self.versions = {leaf: leaf for leaf in leaves}
 
     def pick(self) -> Node:
@@ -32,7 +31,7 @@ class Grower:
         makers = [self.unary, self.unary, self.binary, self.binary, self.select, self.movement, self.movement,
                   self.joined, self.reduction, self.repeated, self.product, self.gathered, self.converted]
         made = self.random.choice(makers)(self.pick())
-        if made is not None and 0 < prod(made.shape) <= _LARGEST and len(made.shape) <= 5:
+        if made is not None and 0 < prod(made.shape) <= self.largest and len(made.shape) <= 5:
             self.pool.append(made)
 
     def unary(self, x: Node) -> Node:
@@ -48,7 +47,9 @@ class Grower:
         return self.random.choice([ir.add, ir.sub, ir.maximum, ir.minimum, lambda a, b: ir.mul(a, ir.tanh(b))])(x, y)
 
     def select(self, x: Node) -> Node:
-        return ir.where(ir.less(self.matching(x), x), x, self.matching(x))
+        other = self.matching(x)
+        apart = ir.add(other, ir.constant_like(x, 0.317))  # else tanh(x) < x hangs on the last bit where x is small
+        return ir.where(ir.less(apart, x), x, self.matching(x))
 
     def movement(self, x: Node) -> Node:
         axes = list(range(len(x.shape)))
@@ -111,7 +112,7 @@ class Grower:
             return None
         y = self.random.choice(partners)
         rows, columns, k = prod(x.shape[:-1]), prod(y.shape[:-1]), x.shape[-1]
-        if rows * columns * k > 30_000:
+        if rows * columns * k > 8 * self.largest:
             return None
         left = ir.expand(ir.reshape(ir.tanh(x), (rows, 1, k)), (rows, columns, k))
         right = ir.expand(ir.reshape(ir.tanh(y), (1, columns, k)), (rows, columns, k))
@@ -142,14 +143,32 @@ class Grower:
 SHAPES = [(4,), (3, 4), (2, 3, 4), (8, 5), (16,), (1, 7), (5, 1, 3), (33,), (12, 17)]
 
 
+LARGE_SHAPES = [(64, 48), (48,), (130, 33), (3, 40, 50), (700,), (48, 64), (33,), (2, 96, 40)]
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_random_graphs(agree: Agree, seed: int) -> None:
+    check_random_graph(agree, seed, SHAPES, 4000)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_random_graphs_of_larger_values(agree: Agree, seed: int) -> None:
+    check_random_graph(agree, seed, LARGE_SHAPES, 200_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1000, 1400))
+def test_many_random_graphs(agree: Agree, seed: int) -> None:
+    check_random_graph(agree, seed, SHAPES, 4000)
+
+
+def check_random_graph(agree: Agree, seed: int, all_shapes: list[tuple[int, ...]], largest: int) -> None:
     generator = random.Random(seed)
     numbers = np.random.default_rng(seed)
-    shapes = generator.sample(SHAPES, 3)
+    shapes = generator.sample(all_shapes, 3)
 
     def build(*leaves: Node) -> list[Node]:
-        grower = Grower(list(leaves), generator)
+        grower = Grower(list(leaves), generator, largest)
         for _ in range(generator.randint(3, 30)):
             grower.grow()
         made = [node for node in grower.pool if node not in leaves]
