@@ -4,7 +4,7 @@
 - ``sweeps``: elementwise kernels and reductions, by rows or by columns;
 - ``scatter``: updates in their order, apart along the axes on which they cannot meet;
 - ``scan``: recurrences;
-- ``threads``: GPU, one thread for each iteration of the outer loops.
+- ``gpu``: which of the strategies for GPUs a kernel gets.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from codegen.strategies.plan import Plan
 from codegen.strategies.scan import plan_scan
 from codegen.strategies.scatter import plan_scatter
 from codegen.strategies.sweeps import plan_sweeps
-from codegen.strategies.threads import plan_threads
+from codegen.strategies.gpu import plan_gpu
 from codegen.target import Target
 
 __all__ = ["Plan", "plan_kernel"]
@@ -29,7 +29,7 @@ def plan_kernel(kernel: Kernel, target: Target) -> list[Plan]:
 
 def _plan(kernel: Kernel, target: Target) -> Plan:
     if target.kind == "cuda":
-        return plan_threads(kernel, target)
+        return plan_gpu(kernel, target)
     if any(isinstance(statement, ScanStatement) for statement in kernel.statements):
         return plan_scan(kernel, target)
     if any(isinstance(statement, Statement) and statement.scatter for statement in kernel.statements):

@@ -14,7 +14,7 @@ from codegen.kernel import Contraction, Kernel, Statement
 from codegen.placement import memory_index
 from codegen.strategies.dot_form import plan_dot_form
 from codegen.strategies.operands import operand_stride, sides
-from codegen.strategies.plan import Plan, element_bytes, stride
+from codegen.strategies.plan import Plan, accesses, element_bytes, stride
 from codegen.strategies.register_tile import plan_register_tile
 from codegen.strategies.sweeps import plan_sweeps
 from codegen.target import Target
@@ -31,7 +31,7 @@ def plan_contraction(kernel: Kernel, target: Target) -> Plan:
     if not {*contraction.batch, *contraction.m, *contraction.n} <= set(kernel.axes):
         return plan_sweeps(kernel, target)
     lanes = target.lanes(element_bytes([s for s in kernel.statements if isinstance(s, Statement)]))
-    vector = _contiguous_axis(statement, contraction, lanes)
+    vector = _contiguous_axis(kernel, statement, lanes)
     along = _dot_axis(contraction)
     if along is not None and (vector is None or not _reads_lanes_well(contraction, vector)):
         return plan_dot_form(kernel, target, number, along, lanes)
@@ -48,11 +48,21 @@ def _main(kernel: Kernel) -> int:
     return max(work, key=lambda number: (work[number], -number))
 
 
-def _contiguous_axis(statement: Statement, contraction: Contraction, lanes: int) -> Axis | None:
-    """The axis of m or n along which the output is contiguous, if it fills vectors at least by half."""
-    flat = memory_index(statement.value, statement.indices)
-    return next((axis for axis in (*contraction.n, *contraction.m)
-                 if stride(flat, axis) == 1 and 2 * axis.extent >= lanes and axis.limit is None), None)
+def _contiguous_axis(kernel: Kernel, statement: Statement, lanes: int) -> Axis | None:
+    """The axis of m or n along which most of what the tile reads and writes besides the operands is contiguous.
+
+    It must fill vectors at least by half. Without an epilogue that is the axis along which the output is contiguous.
+    """
+    assert statement.contraction is not None
+    around = [index for s in kernel.statements if isinstance(s, Statement) and not s.reduced
+              for index in accesses(kernel, s)]
+    if not around or statement.value in kernel.outputs:
+        around.append(memory_index(statement.value, statement.indices))
+    votes = {axis: sum(stride(index, axis) == 1 for index in around)
+             for axis in (*statement.contraction.n, *statement.contraction.m)
+             if 2 * axis.extent >= lanes and axis.limit is None}
+    best = max(votes, key=lambda axis: votes[axis], default=None)
+    return best if best is not None and votes[best] else None
 
 
 def _dot_axis(contraction: Contraction) -> Axis | None:

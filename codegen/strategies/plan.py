@@ -123,13 +123,13 @@ def _adjacent(loop: Loop, first: Compute, second: Compute) -> bool:
     return loop.body.index(first) + 1 == loop.body.index(second)
 
 
-def accesses(plan: Plan, statement: Statement) -> Iterator[Index]:
+def accesses(kernel: Kernel, statement: Statement) -> Iterator[Index]:
     """The flat index of everything that a statement reads from memory or stores (over the kernel's axes)."""
-    produced = {s.value for s in plan.kernel.statements if isinstance(s, Statement)}
+    produced = {s.value for s in kernel.statements if isinstance(s, Statement)}
     for read in reads_of(statement):
         if read.value not in produced:
             yield memory_index(read.value, read.indices)
-    if not statement.reduced or statement.value in plan.kernel.outputs:
+    if not statement.reduced or statement.value in kernel.outputs:
         yield memory_index(statement.value, statement.indices)
 
 

@@ -50,7 +50,7 @@ def _cost_along(plan: Plan, computes: list[Compute], axis: Axis | None, lanes: i
     for compute in computes:
         statement = compute.statement
         assert isinstance(statement, Statement)
-        indices = list(accesses(plan, statement))
+        indices = list(accesses(plan.kernel, statement))
         if axis is None:
             total += _iterations(plan, compute) * (len(indices) + 1)
             continue
