@@ -95,11 +95,22 @@ class Plan:
 
     # ------------------------------------------------------------------------------------------------- tasks
 
+    def fixed_first(self, names: list[str]) -> list[str]:
+        """Moves nested loops whose length is known only at run time inside the others; the names of the others.
+
+        A loop that stands alone may be of either kind.
+        """
+        fixed = [name for name in names if self.nest.names[name].limit is None]
+        if len(names) > 1 and len(fixed) < len(names):
+            self.reorder([*fixed, *[name for name in names if name not in fixed]])
+        return names if len(names) == 1 else fixed
+
     def make_tasks(self, names: list[str], work: int, minimum: int = TASK_WORK) -> None:
         """Makes tasks of the outermost loops ``names``; each takes enough iterations for ``minimum`` elements of work.
 
         work: the elements of one iteration. A kernel that is no more than two tasks stays one.
         """
+        names = self.fixed_first(names)
         if not names:
             return
         count = prod(self.extent(name) for name in names)

@@ -89,6 +89,7 @@ class _Tiling(Plan):
         if row:
             self._pack_rows(row)
         self._write_out(row, vectors, lane, height * width)
+        blocks = self.fixed_first(blocks)
         if self.flops >= 2 * _TASK_FLOPS and prod(self.extent(name) for name in blocks) > 1:
             self.parallel(self.fuse(blocks))
         return self
