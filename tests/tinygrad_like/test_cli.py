@@ -50,7 +50,7 @@ def fails(capsys, arguments, status):
         (["sample"], "the following arguments are required: DIR"),
         (["sample", "runs/gpt", "--temprature", "1"], "did you mean --temperature?"),
         (["dump", "softmax", "--stage", "lops"], "unknown choice 'lops'; did you mean loops?"),
-        ([], "required: COMMAND"),
+        ([], "give a command: train, sample, dump, doctor"),
         (["--versio"], "did you mean --version?"),
     ],
 )

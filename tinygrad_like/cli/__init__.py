@@ -21,15 +21,18 @@ def make_parser() -> Parser:
     """The parser of all commands."""
     parser = Parser(prog="tgl", description="Train and look into models, down to machine code.")
     parser.add_argument("--version", action="version", version=f"tgl {__version__}")
-    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     for name, (module, help_line) in _COMMANDS.items():
         command = commands.add_parser(name, help=help_line, description=module.__doc__.partition("``: ")[2])
         module.add_arguments(command)
-        command.set_defaults(run=module.run)
+        command.set_defaults(handler=module.run)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``tgl`` with these arguments (the process's own by default); returns the exit status."""
-    options = make_parser().parse_args(arguments)
-    return run_command(f"tgl {options.command}", lambda: options.run(options))
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.error(f"give a command: {', '.join(_COMMANDS)}")
+    return run_command(f"tgl {options.command}", lambda: options.handler(options))
