@@ -39,7 +39,9 @@ class Guard(NamedTuple):
 class Read(NamedTuple):
     """The element of ``value`` at ``indices``, one per dimension of ``value.shape``.
 
-    ``value`` is a buffer, or a node that a statement of this or of an earlier kernel computes.
+    ``value`` is a buffer, or a node that a statement of this or of an earlier kernel computes. Where axes were joined
+    (an elementwise kernel over [768, 128] runs one axis c of 98304) an index is a digit of one (c // 128, c % 128), and
+    the address is simple again: quotients and remainders cancel in it (``codegen.schedule.coalesce.flat_address``).
     """
 
     value: Node
@@ -151,8 +153,13 @@ class Kernel:
     """Statements in order under the shared outer loops ``axes``. Equal loops are the same Axis object throughout:
     the outer axes in every statement, inner axes wherever the crossing read uses a bare axis.
 
+    Contractions come first; pointwise values that one statement reads at its own point are part of its expression.
+    Shared loops are independent of each other: only accumulators and scatters write an element in several iterations.
+
     inputs: the values read from memory; outputs: the values stored to memory (in order of first use).
-    in_place: an output whose storage is that of a buffer (assign), as output node -> buffer node.
+    in_place: outputs that have no storage of their own, with the node whose storage they are written to: the buffer of
+      an assignment, or the value of which the output is a part (what a scatter adds to, an operand of a concat, the
+      start of a loop's carry). No two outputs of one kernel share a storage.
     boundaries: for each output, why the kernel ends there.
     """
 
@@ -179,7 +186,9 @@ class KernelBatch:
 class ScanLoop:
     """A scan whose body is more than pointwise: its own schedule, run once per step with ``step`` as run-time symbol.
 
-    The body's kernels address step inputs and outputs through ``step`` (a codegen.index.Symbol).
+    The body's kernels address step inputs and outputs through ``step`` (a codegen.index.Symbol), which is the number of
+    the step also with ``reverse``. A carry lives in the storage of its final value (``project(scan, i)``): written
+    before the loop, read by the body, and overwritten by a kernel of the body that lists it in ``in_place``.
     """
 
     step: object

@@ -10,7 +10,7 @@ The phases, each in a file of its own:
 6. ``assignments``: whoever reads an old version of a buffer runs before it is overwritten;
 7. ``group``, ``alignment``, ``legality``, ``merge``: one group per computation, merged where that saves bytes;
 8. ``kernels``, ``coalesce``: groups become kernels, with axes joined again and a home for every value;
-9. ``order``: the kernels in order.
+9. ``sequence``, ``order``: the kernels in order, in batches that may run together.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class Group:
 
     loops: the shared outer loops, by number; ``axis_loops`` says which axis of which member runs along which.
     following, preceding: the groups that must run after and before this one.
-    writers: the members that overwrite a version of a buffer.
+    writers: the members that write into the storage of another value or of a buffer.
     accumulators: the members that reduce over some of these loops, with those loops: complete only after them.
     rank: the place in an order of all groups in which whatever reads comes after what it reads.
     """
@@ -47,7 +47,7 @@ class Group:
             numbers = {}
         loops = {number: axis for axis, number in numbers.items()}
         return Group({computation: None}, loops, {computation: numbers}, computation.number,
-                     writers=[computation] if computation.overwrites is not None else [],
+                     writers=[computation] if computation.owner is not None else [],
                      operations=computation.operations)
 
     @property

@@ -89,7 +89,13 @@ class Legality:
         return None
 
     def _overwriting(self, first: Group, second: Group, pairs: Pairs) -> Refusal | None:
-        """Who reads a version of a buffer beside its overwriter must read it at the element being written."""
+        """Who reads a version of a buffer beside its overwriter must read it at the element being written.
+
+        Two writers into one storage never share a kernel: one may write an element before the other's turn has come.
+        """
+        owners = {writer.owner for writer in first.writers}
+        if any(writer.owner in owners for writer in second.writers):
+            return Refusal("both write into the same buffer")
         for group in (first, second):
             for writer in group.writers:
                 for reader in self._partition.readers.get(writer.overwrites, ()) if writer.overwrites else ():

@@ -13,6 +13,7 @@ from codegen.schedule.computation import Computation, Kind
 from codegen.schedule.group import Group
 from codegen.schedule.kernels import build_kernel
 from codegen.schedule.merge import Merger
+from codegen.schedule.sequence import memory_order
 
 _SMALL = 1 << 18  # bytes of a kernel that may run later than its place
 _LARGEST_BATCH = 64
@@ -46,7 +47,7 @@ def _batches(merger: Merger) -> list[list[Group]]:
     partition = merger.partition
     first: list[Group] = []
     last: list[Group] = []
-    for group in partition.groups:
+    for group in memory_order(partition):
         if next(iter(group.members)).kind is Kind.JOIN:
             continue
         is_late = not group.following and not _is_loop(group) and partition.bytes_moved(group) <= _SMALL

@@ -164,6 +164,13 @@ def test_old_value_meets_the_version_after_the_next() -> None:
     check([second, ir.mul(ir.sin(x), second)])
 
 
+def test_two_assignments_to_one_buffer_stay_in_order() -> None:
+    x, y = buffer(4, 4), buffer(4, 4)
+    value = ir.tanh(ir.sub(y, x))
+    first = ir.assign(x, value)
+    check([ir.assign(first, ir.sin(ir.sub(ir.permute(value, (1, 0)), y))), ir.contiguous(x)])
+
+
 def test_adam_step() -> None:
     parameter, moment, x = buffer(4, 3), buffer(4, 3), buffer(5, 4)
     gradient = matmul(ir.permute(x, (1, 0)), ir.sin(matmul(x, parameter)))
