@@ -119,7 +119,8 @@ def _contractions() -> dict[str, list[Node]]:
         "matmul": [matmul(a, b)], "matmul a b'": [matmul(a, transposed(c))], "matmul a' b": [matmul(transposed(at), b)],
         "matmul a' b'": [matmul(transposed(at), transposed(c))], "vector matrix": [matmul(row, b)],
         "matrix vector": [matmul(c, column)], "vector matrix'": [matmul(row, transposed(c))],
-        "matmul of tanh": [matmul(ir.tanh(a), b)], "epilogue": [ir.tanh(biased)], "relu": [ir.maximum(biased, residual)],
+        "matmul of tanh": [matmul(ir.tanh(a), b)],
+        "epilogue": [ir.tanh(biased)], "relu": [ir.maximum(biased, residual)],
         "matmul gradient": _gradients(matmul(a, b), [a, b]), "large matmul": [matmul(large, wide)],
         "large a' b": [matmul(transposed(wide), transposed(large))],
         "batched": [matmul(q, transposed(k))], "attention": [matmul(softmax(matmul(q, transposed(k))), v)],
@@ -168,6 +169,26 @@ def _updates() -> dict[str, list[Node]]:
     }
 
 
+def running(x: Node, start: Node, reverse: bool = False) -> list[Node]:
+    """A decaying sum along the first axis: the last state, and the sine of every state."""
+    state, element = ir.parameter(0, x.dtype, start.shape), ir.parameter(1, x.dtype, x.shape[1:])
+    moved = ir.add(ir.mul(state, ir.constant(0.9, x.dtype, state.shape)), element)
+    node = ir.scan(ir.Body((state, element), (moved, ir.sin(moved))), [start], [x], reverse=reverse)
+    return [ir.project(node, 0), ir.project(node, 1)]
+
+
+def _scans() -> dict[str, list[Node]]:
+    cases: dict[str, list[Node]] = {}
+    for direction in ("forward", "backward"):
+        reverse = direction == "backward"
+        x, start = buffer((9, 3, 21)), buffer((3, 21))
+        cases[f"scan {direction}"] = running(x, start, reverse)
+        cases[f"scan {direction} of scalars"] = running(buffer((17,)), buffer(()), reverse)
+        cases[f"scan {direction} along rows"] = running(transposed(buffer((6, 33))), buffer((6,)), reverse)
+        cases[f"scan {direction} gradient"] = _gradients(running(x, start, reverse)[1], [x, start])
+    return cases
+
+
 CASES: dict[str, list[Node]] = {
-    **_reductions(), **_views(), **_contractions(), **_indexed(), **_types(), **_updates(),
+    **_reductions(), **_views(), **_contractions(), **_indexed(), **_types(), **_updates(), **_scans(),
 }
