@@ -34,7 +34,7 @@ class CreationMixin(TensorBase):
 
     @classmethod
     def full(cls, shape: Any, fill_value: Scalar, dtype: DTypeLike | None = None, device: str | None = None,
-             requires_grad: bool | None = None, buffer: bool = True) -> Tensor:
+             buffer: bool = True, requires_grad: bool | None = None) -> Tensor:
         """``shape`` filled with a number; its dtype is the number's where none is given.
 
         buffer: whether the tensor is one of its own, with memory, as a parameter or a state needs; False gives a

@@ -35,7 +35,7 @@ class RandomMixin(TensorBase):
             raise TypeError(f"rand gives floating-point numbers, not {chosen}; use randint or cast")
         sizes = _sizes(shape)
         place = Device.canonicalize(device)
-        node = _uniform(place, sizes, chosen)
+        [node] = _uniform(place, sizes, chosen)
         return cls.from_node(ir.contiguous(node) if contiguous else node, place).requires_grad_(requires_grad)
 
     def rand_like(self, dtype: DTypeLike | None = None, device: str | None = None, **options: Any) -> Tensor:
@@ -44,12 +44,13 @@ class RandomMixin(TensorBase):
 
     @classmethod
     def randn(cls, *shape: Any, dtype: DTypeLike | None = None, device: str | None = None,
-              requires_grad: bool | None = None, **options: Any) -> Tensor:
+              requires_grad: bool | None = None) -> Tensor:
         """Normally distributed with mean 0 and standard deviation 1 (Box and Muller's transform)."""
-        uniform = cls.rand(2, *_sizes(shape), device=device, dtype=dtypes.float32, contiguous=False)
-        angle, radius = uniform[0] * (2 * math.pi), ((1 - uniform[1]).log() * -2).sqrt()
-        result = (angle.cos() * radius).cast(dtype or dtypes.default_float)
-        return result.contiguous(**options).requires_grad_(requires_grad)
+        sizes, place = _sizes(shape), Device.canonicalize(device)
+        first, second = (cls.from_node(node) for node in _uniform(place, sizes, dtypes.float32, times=2))
+        radius = ((1 - second).log() * -2).sqrt()
+        result = ((first * (2 * math.pi)).cos() * radius).cast(dtype or dtypes.default_float)
+        return cls.from_node(ir.contiguous(result.node), place).requires_grad_(requires_grad)
 
     def randn_like(self, dtype: DTypeLike | None = None, device: str | None = None, **options: Any) -> Tensor:
         """``randn`` of this shape, dtype and device."""
@@ -133,21 +134,26 @@ def _sizes(shape: tuple[Any, ...]) -> Shape:
     return sizes
 
 
-def _uniform(device: str, shape: Shape, dtype: DType) -> Node:
-    """The leading bits of each word as the fraction of a number in [1, 2), less 1."""
+def _uniform(device: str, shape: Shape, dtype: DType, times: int = 1) -> list[Node]:
+    """``times`` nodes of evenly distributed numbers: the consecutive parts of one sequence."""
     count = math.prod(shape)
-    total = -(-count * dtype.itemsize // 4)
+    total = -(-count * times * dtype.itemsize // 4)
     key = random_state.stream(device).next_key(total)
     if not count:
-        return ir.constant(0, dtype, shape)
-    number = ir.iota(count, dtypes.uint64)
+        return [ir.constant(0, dtype, shape)] * times
+    first = ir.iota(count, dtypes.uint64)
+    numbers = [first, *(ir.add(first, ir.constant(part * count, dtypes.uint64, (count,))) for part in range(1, times))]
+    return [ir.reshape(_fraction(key, total, number, dtype), shape) for number in numbers]
+
+
+def _fraction(key: Node, total: int, number: Node, dtype: DType) -> Node:
+    """The leading bits of the elements at ``number`` as the fraction of numbers in [1, 2), less 1."""
     _, fraction = dtypes.finfo(dtype)
     unsigned = {2: dtypes.uint16, 4: dtypes.uint32, 8: dtypes.uint64}[dtype.itemsize]
     bits = _element_bits(key, total, number, unsigned)
-    one = int(_one_bits(dtype))
     mantissa = ir.shift_right(bits, ir.constant(dtype.bits - fraction, unsigned, bits.shape))
-    value = ir.bitcast(ir.bit_or(mantissa, ir.constant(one, unsigned, bits.shape)), dtype)
-    return ir.reshape(ir.sub(value, ir.constant(1, dtype, value.shape)), shape)
+    value = ir.bitcast(ir.bit_or(mantissa, ir.constant(_one_bits(dtype), unsigned, bits.shape)), dtype)
+    return ir.sub(value, ir.constant(1, dtype, value.shape))
 
 
 def _element_bits(key: Node, total: int, number: Node, unsigned: DType) -> Node:
