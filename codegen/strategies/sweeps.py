@@ -30,7 +30,11 @@ def plan_sweeps(kernel: Kernel, target: Target) -> Plan:
                if axis.limit is None]
     best = min(columns, default=None, key=lambda choice: choice[:2])
     if best is not None and best[0] <= rows:
-        _plan_columns(plan, best[2], lanes)
+        crossing = _crossing_axis(plan, best[2])
+        if crossing is not None and best[2].extent > lanes:
+            _plan_transposition(plan, best[2], crossing, lanes)
+        else:
+            _plan_columns(plan, best[2], lanes)
     else:
         _plan_rows(plan, lanes)
     return plan
@@ -165,6 +169,30 @@ def _plan_columns(plan: Plan, axis: Axis, lanes: int) -> None:
         plan.unroll(inner[0])
     plan.vectorize(inner[-1])
     _column_tasks(plan, others, tile, work)
+
+
+def _crossing_axis(plan: Plan, vector: Axis) -> Axis | None:
+    """For a pointwise kernel that gathers along ``vector``: an axis along which what it gathers is contiguous."""
+    if any(isinstance(s, Statement) and (s.reduced or len(s.axes) > len(plan.kernel.axes))
+           for s in plan.kernel.statements):
+        return None
+    across = [index for s in plan.kernel.statements if isinstance(s, Statement) for index in accesses(plan.kernel, s)
+              if stride(index, vector) not in (0, 1)]
+    return next((axis for axis in plan.kernel.axes if axis is not vector and axis.extent > 1
+                 and any(stride(index, axis) == 1 for index in across)), None)
+
+
+def _plan_transposition(plan: Plan, vector: Axis, crossing: Axis, lanes: int) -> None:
+    """Square blocks: the lines that one vector gathers serve the next ones, along ``crossing``, from the cache."""
+    lane, across = plan.name(vector), plan.name(crossing)
+    others = [plan.name(axis) for axis in plan.kernel.axes if axis not in (vector, crossing)]
+    blocks, inside = plan.split(across, lanes, peel=False)
+    tiles, lane = plan.split(lane, lanes)
+    plan.reorder([*others, blocks, tiles, inside, lane])
+    plan.vectorize(lane)
+    work = prod(axis.extent for axis in plan.kernel.axes)
+    names = [*others, blocks]
+    plan.make_tasks(names, max(1, work // prod(plan.extent(name) for name in names)))
 
 
 def _reductions_inside(plan: Plan, computes: list[Compute]) -> None:

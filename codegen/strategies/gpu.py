@@ -1,0 +1,35 @@
+"""GPU: which strategy a kernel gets."""
+
+from __future__ import annotations
+
+from math import prod
+
+from codegen.kernel import Kernel, Statement
+from codegen.steps import ScheduleError
+from codegen.strategies.block_reduction import inner_axes, plan_block_reduction
+from codegen.strategies.plan import Plan
+from codegen.strategies.threads import plan_threads
+from codegen.target import Target
+
+_SHORT = 8
+
+
+def plan_gpu(kernel: Kernel, target: Target) -> Plan:
+    """The plan of one launch."""
+    statements = [s for s in kernel.statements if isinstance(s, Statement)]
+    if len(statements) < len(kernel.statements) or any(s.scatter for s in statements):
+        return plan_threads(kernel, target)
+    if not _is_worth_sharing(kernel, statements):
+        return plan_threads(kernel, target)
+    try:
+        return plan_block_reduction(kernel, target)
+    except ScheduleError:  # what passes between sweeps does not fit the shared memory of a block
+        return plan_threads(kernel, target)
+
+
+def _is_worth_sharing(kernel: Kernel, statements: list[Statement]) -> bool:
+    """True where inner loops are long, or outer iterations few."""
+    inner = max(prod(axis.extent for axis in inner_axes(kernel, s)) for s in statements)
+    return inner >= _SHORT
+
+
