@@ -81,8 +81,12 @@ class LeafWriter:
 
     # ------------------------------------------------------------------------------------------------- points
 
+    def resolved(self) -> dict[IndexAtom, Index]:
+        """Every axis that is known here, in the axes of the loops."""
+        return self.nest.resolve(self.axes)
+
     def point(self) -> Point:
-        axes = self.nest.resolve(self.axes)
+        axes = self.resolved()
         return Point(axes, *self.vector) if self.vector else Point(axes)
 
     def evaluator(self, point: Point) -> Evaluator:
@@ -90,7 +94,7 @@ class LeafWriter:
 
     def index(self, index: Index) -> Atom:
         """An index in any axes that are bound, as a scalar."""
-        evaluator = self.evaluator(Point(self.nest.resolve(self.axes)))
+        evaluator = self.evaluator(Point(self.resolved()))
         return evaluator.index(evaluator.resolve(index))
 
     # ------------------------------------------------------------------------------------------------- leaves
@@ -227,11 +231,23 @@ class LeafWriter:
             if self._reduces_lanes(compute, point):
                 total = combine_lanes(self.builder, statement.monoid, total)
                 point = Point(point.axes)
+            total = self.across_threads(compute, total)
             if self.placement.reductions[compute.number].stored and not self._continues(compute, keys[0], point):
                 total = combine(self.builder, statement.monoid, (self._stored(statement, indices, point),), total)
             for key in keys:
                 del self.accumulators.points[key]
             self._define(compute, statement, self.builder.convert(total[-1], statement.value.dtype), indices, point)
+
+    def state_dtypes(self, compute: Compute) -> tuple[DType, ...]:
+        """The types of what a reduction accumulates: the value and, for argmax and argmin, its position."""
+        statement = compute.statement
+        assert isinstance(statement, Statement) and statement.monoid is not None
+        dtype = accumulator_dtype(statement.monoid, _reduced_dtype(statement))
+        return (dtype, dtypes.int32) if statement.monoid.startswith("arg") else (dtype,)
+
+    def across_threads(self, compute: Compute, state: State) -> State:
+        """The whole result, where several threads accumulated it (GPU)."""
+        return state
 
     # -------------------------------------------------------------------------------------- scan and scatter
 

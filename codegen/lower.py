@@ -9,6 +9,7 @@ import hashlib
 from collections import OrderedDict
 from typing import NamedTuple, Union
 
+from codegen.block_walk import realize_block
 from codegen.kernel import Kernel
 from codegen.loops import Buffer, Function
 from codegen.partials import Temporary
@@ -86,7 +87,8 @@ def _lower(kernel: Kernel, structure: Structure, target: Target) -> tuple[_Part,
     for index, plan in enumerate(plans):
         suffix = f"_{index}" if len(plans) > 1 else ""
         arguments, buffers = _parameters(plan.nest.kernel)
-        function = realize_nest(plan.nest, f"{kernel.name}_{digest}{suffix}", [buffers[a] for a in arguments], buffers,
+        realize = realize_block if plan.nest.threads else realize_nest
+        function = realize(plan.nest, f"{kernel.name}_{digest}{suffix}", [buffers[a] for a in arguments], buffers,
                                 tuple(structure.symbols))
         parts.append(_Part(function, tuple([a if isinstance(a, Temporary) else numbers[a] for a in arguments]),
                            tuple(plan.steps)))

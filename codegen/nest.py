@@ -26,6 +26,7 @@ class Kind(Enum):
     PARALLEL = "parallel"  # independent tasks
     BLOCK = "block"  # GPU: blockIdx
     THREAD = "thread"  # GPU: threadIdx
+    SHARED = "shared"  # GPU: dealt out in turn to the threads of a block
 
     @property
     def instanced(self) -> bool:
@@ -77,6 +78,7 @@ class Nest:
 
     definitions: for a replaced axis, what it is in terms of newer axes (alternatives, where sweeps differ).
     origins: for each loop axis, the axes of the kernel that it runs along.
+    overrun: cut axes whose last block runs past their end. threads: of a GPU block, along dimensions with shared loops.
     splits and inner_splits: the splits that made an axis, by their outer and by their inner axis.
     """
 
@@ -87,6 +89,8 @@ class Nest:
     splits: dict[Axis, SplitRecord] = field(default_factory=dict)
     inner_splits: dict[Axis, SplitRecord] = field(default_factory=dict)
     names: dict[str, Axis] = field(default_factory=dict)
+    overrun: list[Axis] = field(default_factory=list)
+    threads: dict[int, int] = field(default_factory=dict)
     _resolved: dict[tuple[Index, tuple[Index, ...]], Index] = field(default_factory=dict)
 
     # ------------------------------------------------------------------------------------------------ names

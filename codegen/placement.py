@@ -84,6 +84,7 @@ class Placement:
 
     scratches: dict[Node, Scratch]
     reductions: dict[int, Reduction]
+    reread: frozenset[Node]  # values of MEMORY that the kernel itself reads again from there
 
 
 def place_values(nest: Nest) -> Placement:
@@ -111,7 +112,8 @@ def place_values(nest: Nest) -> Placement:
                     _share(shared, read.value, common)
     scratches = {value: _scratch(nest, producers[value], path, points) for value, path in shared.items()
                  if _home(producers[value][0]) is not Home.MEMORY}
-    return Placement(scratches, reductions)  # type: ignore[arg-type]  # keys are nodes
+    reread = frozenset(value for value in shared if value not in scratches)
+    return Placement(scratches, reductions, reread)  # type: ignore[arg-type]  # keys are nodes
 
 
 def _home(compute: Compute) -> Home:

@@ -26,12 +26,12 @@ _CONCURRENT = {Kind.PARALLEL: LoopKind.PARALLEL, Kind.BLOCK: LoopKind.BLOCK, Kin
 def realize_nest(nest: Nest, name: str, parameters: Sequence[Buffer], buffers: Mapping[Any, Buffer],
                  symbols: tuple[str, ...] = ()) -> Function:
     """The function that the nest describes; ``buffers`` are the parameters by the values that they hold."""
-    walk = _Walk(nest, buffers)
+    walk = NestWalk(nest, buffers)
     walk.items(nest.body, ())
     return Function(name, tuple(parameters), symbols, walk.builder.scope.statements)
 
 
-class _Walk:
+class NestWalk:
     """The state of one walk: which axes are bound to what."""
 
     def __init__(self, nest: Nest, buffers: Mapping[Any, Buffer]) -> None:

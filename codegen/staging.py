@@ -41,7 +41,7 @@ class Stage(Step):
         (top,) = self.loops(nest, self.at, self.within)
         axes = [self.axis(nest, name) for name in self.axes]
         self._check(nest, source, axes, [loop.axis for loop in path[path.index(top):]])
-        value: Any = Temporary(_dtype(source, statement), tuple(axis.extent for axis in axes))
+        value: Any = Temporary(operand_dtype(source, statement), tuple(axis.extent for axis in axes))
         read = Read(value, tuple([Index.of(axis) for axis in axes]))
         number = 1 + max(c.number for c, _ in nest.leaves())
         copy: Item = Compute(Statement(value, tuple(axes), source, read.indices, home=Home.SCRATCH), number)
@@ -49,7 +49,7 @@ class Stage(Step):
             copy = Loop(axis, [copy], Kind.VECTOR if name == self.vector else Kind.SERIAL)
         container = next(body for loop, body in nest.loops() if loop is top)
         container.insert(container.index(top), copy)
-        contraction = _with_operand(statement.contraction, self.operand, read)
+        contraction = with_operand(statement.contraction, self.operand, read)
         product = Apply("mul", (contraction.left, contraction.right), statement.value.dtype)
         compute.statement = replace(statement, contraction=contraction, expression=product)
 
@@ -64,11 +64,11 @@ class Stage(Step):
             raise self.refuse("lanes run along the contiguous axis of the packed layout, the last one")
 
 
-def _with_operand(contraction: Contraction, operand: str, read: Read) -> Contraction:
+def with_operand(contraction: Contraction, operand: str, read: Read) -> Contraction:
     return replace(contraction, left=read) if operand == "left" else replace(contraction, right=read)
 
 
-def _dtype(expression: Expression, statement: Statement) -> DType:
+def operand_dtype(expression: Expression, statement: Statement) -> DType:
     """The type of an operand's elements."""
     while isinstance(expression, Guarded):
         expression = expression.inside

@@ -38,7 +38,7 @@ class Limits:
     @staticmethod
     def of(target: Target) -> Limits:
         if target.kind == "cuda":
-            return Limits(parallel=64, tiny=1024, scratch=target.l1_bytes, cache=target.l1_bytes)
+            return Limits(parallel=64, tiny=1 << 16, scratch=target.l1_bytes, cache=target.l1_bytes)
         return Limits(scratch=max(target.l2_bytes // 2, 256 << 10), cache=max(target.l2_bytes, 1 << 20))
 
 

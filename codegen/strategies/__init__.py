@@ -12,11 +12,11 @@ from __future__ import annotations
 from codegen.kernel import Kernel, ScanStatement, Statement
 from codegen.partials import without_accumulators
 from codegen.strategies.contraction import plan_contraction
+from codegen.strategies.gpu import plan_gpu
 from codegen.strategies.plan import Plan
 from codegen.strategies.scan import plan_scan
 from codegen.strategies.scatter import plan_scatter
 from codegen.strategies.sweeps import plan_sweeps
-from codegen.strategies.gpu import plan_gpu
 from codegen.target import Target
 
 __all__ = ["Plan", "plan_kernel"]
