@@ -13,8 +13,9 @@ from tinygrad_like import Tensor
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle of these tests")
 
 
-def arrays(rng: np.random.Generator, *shapes: Sequence[int], low: float = -2.0, high: float = 2.0,
-           dtype: Any = np.float32) -> list[np.ndarray]:
+def arrays(
+    rng: np.random.Generator, *shapes: Sequence[int], low: float = -2.0, high: float = 2.0, dtype: Any = np.float32
+) -> list[np.ndarray]:
     """One array of evenly distributed numbers for each shape."""
     return [rng.uniform(low, high, shape).astype(dtype) for shape in shapes]
 
@@ -33,8 +34,15 @@ def close(ours: Any, theirs: Any, rtol: float = 1e-4, atol: float = 1e-5) -> Non
     np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol)
 
 
-def check(ours: Callable[..., Any], theirs: Callable[..., Any], inputs: Sequence[np.ndarray], rtol: float = 1e-4,
-          atol: float = 1e-5, gradient: bool = True, tolerance_of_gradient: float | None = None) -> None:
+def check(
+    ours: Callable[..., Any],
+    theirs: Callable[..., Any],
+    inputs: Sequence[np.ndarray],
+    rtol: float = 1e-4,
+    atol: float = 1e-5,
+    gradient: bool = True,
+    tolerance_of_gradient: float | None = None,
+) -> None:
     """``ours`` on tensors gives what ``theirs`` gives on torch tensors, and so do the gradients of a weighted sum."""
     mine = [Tensor(x) for x in inputs]
     yours = [torch.tensor(x, requires_grad=gradient and x.dtype.kind == "f") for x in inputs]
@@ -45,8 +53,9 @@ def check(ours: Callable[..., Any], theirs: Callable[..., Any], inputs: Sequence
         return
     weights = np.cos(np.arange(expected.numel(), dtype=inputs[differentiable[0]].dtype)).reshape(expected.shape)
     found = (result * Tensor(weights)).sum().gradient(*(mine[i] for i in differentiable))
-    wanted = torch.autograd.grad((expected * torch.tensor(weights)).sum(), [yours[i] for i in differentiable],
-                                 allow_unused=True)
+    wanted = torch.autograd.grad(
+        (expected * torch.tensor(weights)).sum(), [yours[i] for i in differentiable], allow_unused=True
+    )
     tolerance = tolerance_of_gradient or rtol
     for one, other, i in zip(found, wanted, differentiable, strict=True):
         close(one, torch.zeros_like(yours[i]) if other is None else other, tolerance, max(atol, tolerance * 0.1))

@@ -63,10 +63,13 @@ def test_retraces_say_why() -> None:
     f(Tensor([1]), 3.0)
     with Context(TRAINING=1):
         f(Tensor([1]), 3.0)
-    assert f(Tensor([1]), 3.0).item() == 3 and f(Tensor([2]), 2).item() == 4 and f(Tensor([1.0, 2.0])).tolist() == [1, 2]
+    assert (
+        f(Tensor([1]), 3.0).item() == 3 and f(Tensor([2]), 2).item() == 4 and f(Tensor([1.0, 2.0])).tolist() == [1, 2]
+    )
     assert len(f.retraces) == 6
-    for reason, expected in zip(f.retraces, ["float32[1]", "int32[1]", "nested", "3 now; it was 2", "3.0 now", "TRAINING is 1"],
-                                strict=True):
+    for reason, expected in zip(
+        f.retraces, ["float32[1]", "int32[1]", "nested", "3 now; it was 2", "3.0 now", "TRAINING is 1"], strict=True
+    ):
         assert expected in reason
     f.reset()
     assert f.programs == [] and f.retraces == []
@@ -142,7 +145,7 @@ def test_tensors_that_are_not_in_memory_get_some() -> None:
         return constant + lazy
 
     for i in range(1, 4):
-        assert f(Tensor([1.0, 2.0])).tolist() == [i + 2, 2 * i + 2 * 2 ** i]
+        assert f(Tensor([1.0, 2.0])).tolist() == [i + 2, 2 * i + 2 * 2**i]
     assert len(runs) <= 2
 
 

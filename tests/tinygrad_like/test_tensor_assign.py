@@ -127,8 +127,15 @@ def test_sum_of_losses_reads_each_step() -> None:
     assert [loss.item() for loss in losses] == [2, 4, 6]
 
 
-OPERATIONS = st.lists(st.tuples(st.sampled_from(["assign", "add", "slice", "view", "flip", "realize", "read", "swap"]),
-                                st.integers(0, 2), st.integers(0, 2), st.integers(-3, 3)), max_size=14)
+OPERATIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["assign", "add", "slice", "view", "flip", "realize", "read", "swap"]),
+        st.integers(0, 2),
+        st.integers(0, 2),
+        st.integers(-3, 3),
+    ),
+    max_size=14,
+)
 
 
 @given(OPERATIONS)

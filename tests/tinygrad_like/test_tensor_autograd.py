@@ -110,13 +110,21 @@ def test_gradient_of_targets() -> None:
 
 
 SECOND_ORDER = {
-    "product": lambda x: x * x * x, "exp": lambda x: (x * x).exp(), "sin": lambda x: x.sin() * x,
-    "tanh": lambda x: x.tanh(), "sigmoid": lambda x: x.sigmoid(), "log": lambda x: (x * x + 1).log(),
-    "sqrt": lambda x: (x * x + 1).sqrt(), "division": lambda x: x / (x * x + 1), "softmax": lambda x: x.softmax(-1) * x,
+    "product": lambda x: x * x * x,
+    "exp": lambda x: (x * x).exp(),
+    "sin": lambda x: x.sin() * x,
+    "tanh": lambda x: x.tanh(),
+    "sigmoid": lambda x: x.sigmoid(),
+    "log": lambda x: (x * x + 1).log(),
+    "sqrt": lambda x: (x * x + 1).sqrt(),
+    "division": lambda x: x / (x * x + 1),
+    "softmax": lambda x: x.softmax(-1) * x,
     "matmul": lambda x: (x @ x.T).square() if isinstance(x, Tensor) else (x @ x.T) ** 2,
-    "power": lambda x: (x * x + 1) ** 1.5, "erf": lambda x: x.erf(), "max": lambda x: x.max(-1)[0] * x.sum(-1) if isinstance(
-        x, torch.Tensor) else x.max(-1) * x.sum(-1),
-    "cumsum": lambda x: x.cumsum(1) * x, "gather": lambda x: x[[1, 0, 1]] * x,
+    "power": lambda x: (x * x + 1) ** 1.5,
+    "erf": lambda x: x.erf(),
+    "max": lambda x: x.max(-1)[0] * x.sum(-1) if isinstance(x, torch.Tensor) else x.max(-1) * x.sum(-1),
+    "cumsum": lambda x: x.cumsum(1) * x,
+    "gather": lambda x: x[[1, 0, 1]] * x,
     "gelu": lambda x: x.gelu() if isinstance(x, Tensor) else torch.nn.functional.gelu(x, approximate="tanh"),
 }
 
@@ -137,7 +145,7 @@ def test_second_order(name: str, rng: np.random.Generator) -> None:
 
 def test_third_order() -> None:
     x = Tensor(2.0, requires_grad=True)
-    value = x ** 4
+    value = x**4
     for expected in (32, 48, 48):
         [value] = value.gradient(x)
         assert value.item() == expected

@@ -10,8 +10,17 @@ from tinygrad_like import Device, Tensor, dtypes
 
 
 def test_numbers_and_lists() -> None:
-    for data, dtype in ((1, "int32"), (1.5, "float32"), (True, "bool"), ([1, 2], "int32"), ([1, 2.5], "float32"),
-                        ([True, False], "bool"), ([2**40], "int64"), ([], "float32"), (np.float64(1), "float32")):
+    for data, dtype in (
+        (1, "int32"),
+        (1.5, "float32"),
+        (True, "bool"),
+        ([1, 2], "int32"),
+        ([1, 2.5], "float32"),
+        ([True, False], "bool"),
+        ([2**40], "int64"),
+        ([], "float32"),
+        (np.float64(1), "float32"),
+    ):
         expected = "float64" if isinstance(data, np.generic) and not isinstance(data, float) else dtype
         assert Tensor(data).dtype is getattr(dtypes, expected)
     assert Tensor([[1, 2], [3, 4]]).tolist() == [[1, 2], [3, 4]] and Tensor((1, (2, 3)[0])).tolist() == [1, 2]
@@ -22,8 +31,18 @@ def test_numbers_and_lists() -> None:
 
 def test_numpy_arrays_of_any_layout(rng: np.random.Generator) -> None:
     x = rng.standard_normal((4, 6))
-    for array in (x, x.T, x[::2, ::-1], x.astype(">f4"), np.asfortranarray(x), x.astype(np.float16), x[:0], x[1, 1],
-                  x > 0, (x * 9).astype(np.uint8)):
+    for array in (
+        x,
+        x.T,
+        x[::2, ::-1],
+        x.astype(">f4"),
+        np.asfortranarray(x),
+        x.astype(np.float16),
+        x[:0],
+        x[1, 1],
+        x > 0,
+        (x * 9).astype(np.uint8),
+    ):
         close(Tensor(array), array.astype(array.dtype.newbyteorder("=")))
     source = np.zeros(2, np.float32)
     tensor = Tensor(source)
@@ -51,7 +70,9 @@ def test_constants_and_ranges() -> None:
     for arguments in ((5,), (2, 9), (2, 10, 3), (10, 2, -3), (0, 1, 0.25), (5, 5), (3, 1), (-3, 3)):
         expected = np.arange(*arguments)
         close(Tensor.arange(*arguments), expected.astype(np.float32 if expected.dtype.kind == "f" else np.int32))
-    assert Tensor.arange(3, dtype="half").dtype is dtypes.float16 and Tensor.arange(2**31, 2**31 + 1).dtype is dtypes.int64
+    assert (
+        Tensor.arange(3, dtype="half").dtype is dtypes.float16 and Tensor.arange(2**31, 2**31 + 1).dtype is dtypes.int64
+    )
     close(Tensor.linspace(-1, 2, 7), np.linspace(-1, 2, 7, dtype=np.float32))
     assert Tensor.linspace(3, 9, 1).tolist() == [3.0] and Tensor.linspace(0, 1, 0).shape == (0,)
 
@@ -60,15 +81,18 @@ def test_rejected_data() -> None:
     for broken, error, message in (
         (lambda: Tensor([[1, 2], [3]]), ValueError, "unequal lengths"),
         (lambda: Tensor("text"), TypeError, "cannot make a Tensor of str"),
-        (lambda: Tensor(["a"]), TypeError, "expected numbers"), (lambda: Tensor(object()), TypeError, "cannot make"),
+        (lambda: Tensor(["a"]), TypeError, "expected numbers"),
+        (lambda: Tensor(object()), TypeError, "cannot make"),
         (lambda: Tensor(np.array(["a"])), ValueError, "no equivalent"),
         (lambda: Tensor([1], dtype="float99"), ValueError, "no dtype is named 'float99'"),
         (lambda: Tensor.zeros("a"), TypeError, "a size must be an int"),
         (lambda: Tensor.arange(0, 3, 0), ValueError, "step other than 0"),
         (lambda: Tensor.arange(300, dtype="uint8"), OverflowError, "does not fit"),
         (lambda: Tensor.linspace(0, 1, -1), ValueError, "0 or more steps"),
-        (lambda: Tensor.eye(-1), ValueError, "0 or more"), (lambda: Tensor.zeros(2).item(), ValueError, "exactly one"),
-        (lambda: len(Tensor(1)), TypeError, "no length"), (lambda: Tensor([1], device="TPU"), Exception, "TPU"),
+        (lambda: Tensor.eye(-1), ValueError, "0 or more"),
+        (lambda: Tensor.zeros(2).item(), ValueError, "exactly one"),
+        (lambda: len(Tensor(1)), TypeError, "no length"),
+        (lambda: Tensor([1], device="TPU"), Exception, "TPU"),
     ):
         with pytest.raises(error, match=message):
             broken()
@@ -103,11 +127,21 @@ def test_random_numbers_do_not_change_when_they_are_read_again() -> None:
 
 def test_the_numbers_of_seed_42_are_those_of_tinygrad_0_14() -> None:
     Tensor.manual_seed(42)
-    assert Tensor.rand(5).tolist() == [0.38104248046875, 0.009775400161743164, 0.1128007173538208, 0.1176995038986206,
-                                       0.505361795425415]
+    assert Tensor.rand(5).tolist() == [
+        0.38104248046875,
+        0.009775400161743164,
+        0.1128007173538208,
+        0.1176995038986206,
+        0.505361795425415,
+    ]
     assert Tensor.rand(5, dtype="half").tolist() == [0.9208984375, 0.8701171875, 0.2138671875, 0.59765625, 0.1103515625]
-    assert Tensor.rand(5, dtype="float64").tolist() == [0.7157843138853408, 0.38164313181462495, 0.4550555115220911,
-                                                        0.9850719665277419, 0.12307578726065738]
+    assert Tensor.rand(5, dtype="float64").tolist() == [
+        0.7157843138853408,
+        0.38164313181462495,
+        0.4550555115220911,
+        0.9850719665277419,
+        0.12307578726065738,
+    ]
     close(Tensor.randn(3), np.array([-1.5112126, -0.21790507, -0.14173210], np.float32), rtol=1e-6)
     assert Tensor.randint(4).tolist() == [6, 4, 1, 9]
 
@@ -118,8 +152,8 @@ def test_distributions() -> None:
         x = Tensor.rand(4001, dtype=dtype)
         assert x.dtype is getattr(dtypes, dtype)
         values = x.numpy()
-        assert 0 <= values.min() and values.max() < 1 and abs(values.mean() - 0.5) < 0.02
-        assert abs(values.astype(np.float64).std() - 12 ** -0.5) < 0.01
+        assert values.min() >= 0 and values.max() < 1 and abs(values.mean() - 0.5) < 0.02
+        assert abs(values.astype(np.float64).std() - 12**-0.5) < 0.01
     normal = Tensor.randn(10001).numpy()
     assert abs(normal.mean()) < 0.03 and abs(normal.std() - 1) < 0.03 and np.isfinite(normal).all()
     assert abs(Tensor.normal(10001, mean=3, std=2).numpy().std() - 2) < 0.06
@@ -141,8 +175,13 @@ def test_multinomial_follows_the_weights() -> None:
 
 
 def test_rejected_random_arguments() -> None:
-    for broken, error in ((lambda: Tensor.rand(-1), ValueError), (lambda: Tensor.rand(2, dtype="int32"), TypeError),
-                          (lambda: Tensor.uniform(2, low=1, high=1), ValueError), (lambda: Tensor.normal(2, std=-1), ValueError),
-                          (lambda: Tensor.randint(2, low=1.5), ValueError), (lambda: Tensor.randint(2, dtype="float32"), TypeError)):
+    for broken, error in (
+        (lambda: Tensor.rand(-1), ValueError),
+        (lambda: Tensor.rand(2, dtype="int32"), TypeError),
+        (lambda: Tensor.uniform(2, low=1, high=1), ValueError),
+        (lambda: Tensor.normal(2, std=-1), ValueError),
+        (lambda: Tensor.randint(2, low=1.5), ValueError),
+        (lambda: Tensor.randint(2, dtype="float32"), TypeError),
+    ):
         with pytest.raises(error):
             broken()

@@ -9,21 +9,28 @@ from tensor_oracle import arrays, check, close, torch
 from tinygrad_like import Tensor, dtypes
 
 CASES = {
-    "sum": (lambda x: x.sum(), lambda x: x.sum()), "sum of axis": (lambda x: x.sum(1), lambda x: x.sum(1)),
+    "sum": (lambda x: x.sum(), lambda x: x.sum()),
+    "sum of axis": (lambda x: x.sum(1), lambda x: x.sum(1)),
     "sum of axes": (lambda x: x.sum((0, 2), keepdim=True), lambda x: x.sum((0, 2), keepdim=True)),
     "prod": (lambda x: x.prod(1), lambda x: x.prod(1)),
-    "max": (lambda x: x.max(), lambda x: x.max()), "max of axis": (lambda x: x.max(1), lambda x: x.amax(1)),
-    "min": (lambda x: x.min((0, 1)), lambda x: x.amin((0, 1))), "mean": (lambda x: x.mean(-1), lambda x: x.mean(-1)),
-    "mean of all": (lambda x: x.mean(), lambda x: x.mean()), "var": (lambda x: x.var(1), lambda x: x.var(1)),
+    "max": (lambda x: x.max(), lambda x: x.max()),
+    "max of axis": (lambda x: x.max(1), lambda x: x.amax(1)),
+    "min": (lambda x: x.min((0, 1)), lambda x: x.amin((0, 1))),
+    "mean": (lambda x: x.mean(-1), lambda x: x.mean(-1)),
+    "mean of all": (lambda x: x.mean(), lambda x: x.mean()),
+    "var": (lambda x: x.var(1), lambda x: x.var(1)),
     "var of axes": (lambda x: x.var((0, 2), correction=0), lambda x: x.var((0, 2), correction=0)),
-    "std": (lambda x: x.std(), lambda x: x.std()), "logsumexp": (lambda x: x.logsumexp(1), lambda x: x.logsumexp(1)),
+    "std": (lambda x: x.std(), lambda x: x.std()),
+    "logsumexp": (lambda x: x.logsumexp(1), lambda x: x.logsumexp(1)),
     "logsumexp of all": (lambda x: x.logsumexp(), lambda x: x.logsumexp((0, 1, 2))),
-    "softmax": (lambda x: x.softmax(), lambda x: x.softmax(-1)), "softmax 0": (lambda x: x.softmax(0), lambda x: x.softmax(0)),
+    "softmax": (lambda x: x.softmax(), lambda x: x.softmax(-1)),
+    "softmax 0": (lambda x: x.softmax(0), lambda x: x.softmax(0)),
     "log_softmax": (lambda x: x.log_softmax(1), lambda x: x.log_softmax(1)),
     "softmin": (lambda x: x.softmin(-1), lambda x: torch.nn.functional.softmin(x, -1)),
     "normalize": (lambda x: x.normalize(), torch.nn.functional.normalize),
     "normalize 1": (lambda x: x.normalize(1, 2), lambda x: torch.nn.functional.normalize(x, 1, 2)),
-    "cumsum": (lambda x: x.cumsum(1), lambda x: x.cumsum(1)), "cumsum 0": (lambda x: x.cumsum(), lambda x: x.cumsum(0)),
+    "cumsum": (lambda x: x.cumsum(1), lambda x: x.cumsum(1)),
+    "cumsum 0": (lambda x: x.cumsum(), lambda x: x.cumsum(0)),
     "cumprod": (lambda x: x.cumprod(2), lambda x: x.cumprod(2)),
     "cummax": (lambda x: x.cummax(1)[0], lambda x: x.cummax(1)[0]),
     "cummin": (lambda x: x.cummin(-1)[0], lambda x: x.cummin(-1)[0]),
@@ -70,7 +77,13 @@ def test_nan_wins() -> None:
 
 
 def test_dtypes_of_results() -> None:
-    for given, summed in (("bool", "int32"), ("int8", "int32"), ("int64", "int64"), ("uint8", "uint32"), ("half", "float16")):
+    for given, summed in (
+        ("bool", "int32"),
+        ("int8", "int32"),
+        ("int64", "int64"),
+        ("uint8", "uint32"),
+        ("half", "float16"),
+    ):
         x = Tensor([1, 0, 1], dtype=given)
         assert x.sum().dtype is getattr(dtypes, summed) and x.cumsum().dtype is x.sum().dtype
     assert Tensor([1, 2]).mean().dtype is dtypes.float32 and Tensor([1.0], dtype="half").mean().dtype is dtypes.float16

@@ -54,6 +54,8 @@ class AutogradMixin(TensorBase):
     def gradient(self, *targets: Tensor, gradient: Tensor | None = None) -> list[Tensor]:
         """The gradient of this scalar by each of ``targets``, zeros where it does not depend on one.
 
+        Raises TypeError for a target that is not floating-point, ValueError for a plain number such as Tensor(2.0).
+
             >>> x = Tensor([1.0, 2.0, 3.0])
             >>> [g] = (x * x).sum().gradient(x)
             >>> g.tolist()
@@ -62,6 +64,9 @@ class AutogradMixin(TensorBase):
         for target in targets:
             if not target.dtype.is_float:
                 raise TypeError(f"only a floating-point tensor has a gradient, got a target of {target.dtype}")
+            if target.node.op.name == "constant":  # a number that was folded into whatever was computed from it
+                raise ValueError("a tensor made of a number is a constant, by which nothing can be differentiated; make "
+                                 "it with requires_grad=True")
         root = _with_boundaries(self.node)
         found = ir.gradient([root], [self._cotangent(gradient)], [target.node for target in targets])
         return [target.const_like(0) if grad is None else self.from_result(grad, self._device, self.symbols)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,11 @@ class DataMixin(TensorBase):
         if not self.shape:
             raise TypeError("a tensor without dimensions has no length")
         return int(self.shape[0])
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.shape:
+            raise TypeError("a tensor without dimensions cannot be iterated over")
+        return (self[number] for number in range(len(self)))  # type: ignore[index]
 
     # ------------------------------------------------------------------------------------------- copies, devices
 

@@ -112,19 +112,33 @@ class RandomMixin(TensorBase):
         sizes: Any = _sizes(shape)
         return cls.normal(*sizes, mean=0.0, std=(2 / (1 + a ** 2) / math.prod(sizes[1:])) ** 0.5, **options)
 
+    @classmethod
+    def randperm(cls, n: int, device: str | None = None, dtype: DTypeLike = dtypes.int32) -> Tensor:
+        """The numbers 0 to ``n - 1`` in random order."""
+        return cls.rand(n, device=device).argsort().cast(dtype)
+
     def multinomial(self, num_samples: int = 1, replacement: bool = False) -> Tensor:
-        """Indices (int32) drawn in proportion to the weights of each row; without replacement only one at a time."""
+        """Indices (int32) drawn in proportion to the weights of each row."""
         if not 1 <= self.ndim <= 2 or num_samples < 1:
             raise ValueError(f"multinomial needs 1 or 2 dimensions and 1 or more samples, got shape {self.shape} and "
                              f"{num_samples}")
-        if num_samples > 1 and not replacement:
-            raise ValueError("multinomial of several samples needs replacement=True: without it they need sorting")
         weights: Any = self._as_float() if self.ndim == 2 else self._as_float().unsqueeze(0)
-        totals = weights.cumsum(1)
-        level = type(self).rand(weights.shape[0], num_samples, 1, device=self._device)
-        threshold = level * totals[:, -1].reshape(-1, 1, 1)
-        drawn = (threshold >= totals.unsqueeze(1)).sum(-1).clamp(0, weights.shape[1] - 1)
+        if replacement or num_samples == 1:
+            drawn = _with_replacement(weights, num_samples)
+        elif num_samples > weights.shape[1]:
+            raise ValueError(f"cannot draw {num_samples} of {weights.shape[1]} without replacement")
+        else:
+            # The largest of log(u) / w: Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006.
+            drawn = (weights.rand_like(dtype=dtypes.float32).log() / weights).topk(num_samples, 1)[1]
         return (drawn if self.ndim == 2 else drawn.squeeze(0)).cast(dtypes.int32)
+
+
+def _with_replacement(weights: Tensor, count: int) -> Tensor:
+    """Where random levels cross the running sums of the weights."""
+    totals = weights.cumsum(1)
+    level = type(weights).rand(weights.shape[0], count, 1, device=weights._device)
+    threshold = level * totals[:, -1].reshape(-1, 1, 1)
+    return (threshold >= totals.unsqueeze(1)).sum(-1).clamp(0, weights.shape[1] - 1)
 
 
 def _sizes(shape: tuple[Any, ...]) -> Shape:

@@ -29,6 +29,7 @@ from tinygrad_like.tensor.pooling import PoolingMixin
 from tinygrad_like.tensor.random import RandomMixin
 from tinygrad_like.tensor.rearrange import RearrangeMixin
 from tinygrad_like.tensor.reduction import ReductionMixin
+from tinygrad_like.tensor.sorting import SortingMixin
 
 
 class _TensorType(type):
@@ -47,7 +48,7 @@ class _TensorType(type):
 class Tensor(
     DataMixin, AutogradMixin, AssignmentMixin, CreationMixin, RandomMixin, FunctionsMixin, ActivationMixin,
     MovementMixin, PaddingMixin, RearrangeMixin, ReductionMixin, CumulativeMixin, IndexingMixin, ContractionMixin,
-    PoolingMixin, LossMixin, NetworkMixin, metaclass=_TensorType,
+    PoolingMixin, LossMixin, NetworkMixin, SortingMixin, metaclass=_TensorType,
 ):
     """A multi-dimensional array of one dtype on one device, computed when its value is asked for.
 
