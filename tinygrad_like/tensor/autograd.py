@@ -65,8 +65,8 @@ class AutogradMixin(TensorBase):
             if not target.dtype.is_float:
                 raise TypeError(f"only a floating-point tensor has a gradient, got a target of {target.dtype}")
             if target.node.op.name == "constant":  # a number that was folded into whatever was computed from it
-                raise ValueError("a tensor made of a number is a constant, by which nothing can be differentiated; make "
-                                 "it with requires_grad=True")
+                raise ValueError("a tensor made of a number is a constant, by which nothing can be differentiated; "
+                                 "make it with requires_grad=True")
         root = _with_boundaries(self.node)
         found = ir.gradient([root], [self._cotangent(gradient)], [target.node for target in targets])
         return [target.const_like(0) if grad is None else self.from_result(grad, self._device, self.symbols)
