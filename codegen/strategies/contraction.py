@@ -1,8 +1,8 @@
 """Contractions: sums of products, in register tiles or as dot products.
 
 What a contraction is like is told by strides alone, so that matmul in every transposition, einsum, convolution and
-their gradients are one code path. Lanes run along the axis along which the output is contiguous (``register_tile``), unless
-its operand would have to be packed for too few rows and both operands are contiguous along k (``dot_form``).
+their gradients are one code path. Lanes run along the axis along which the output is contiguous (``register_tile``),
+unless its operand would have to be packed for too few rows and both operands are contiguous along k (``dot_form``).
 """
 
 from __future__ import annotations

@@ -151,7 +151,6 @@ class _Tiling(Plan):
 
     def _pack_panel(self, row_tiles: str, vectors: str, lane: str) -> None:
         """Packs the operand that is read in vectors: where they are strided, or rows of it lie far apart."""
-        operand = getattr(self.contraction, self.sides.lanes)
         total = operand_bytes(self.contraction.left) + operand_bytes(self.contraction.right)
         scattered = total > _UNPACKED_BYTES and len(self.k) == 1
         panel = prod(self.extent(name) for name in (*self.k, vectors, lane)) * self.target.vector_bytes // self.lanes

@@ -1,7 +1,7 @@
 """Elementwise kernels and reductions: which axis becomes lanes, and what is a task.
 
-There are two ways to vectorise a kernel of outer loops and sweeps inside them. *Rows*: every sweep has lanes along one of
-its own inner axes, reductions along it combine their lanes at the end (softmax and layernorm over the last axis).
+There are two ways to vectorise a kernel of outer loops and sweeps inside them. *Rows*: every sweep has lanes along one
+of its own inner axes, reductions along it combine their lanes at the end (softmax and layernorm over the last axis).
 *Columns*: one outer axis becomes the lanes of all sweeps, sums along other axes stay in registers (column sums, batch
 norm over NCHW's channels, elementwise kernels). Strides of the accesses decide.
 """
