@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from codegen import loops
 from codegen.llvm import memory
 from codegen.llvm.alignment import index_multiples, multiple_of
-from codegen.llvm.builder import FunctionBuilder, Module, Value, phi_text
+from codegen.llvm.builder import FunctionBuilder, Module, Value, phi_text, splat
 from codegen.llvm.expressions import EXPRESSIONS
 from codegen.llvm.operations import UnsupportedOperation
 from codegen.llvm.scratch import ScratchLayout, scratch_layout
-from codegen.llvm.types import INDEX, POINTER, literal_text, register_type
+from codegen.llvm.types import INDEX, POINTER, REPRESENTATIONS, literal_text, register_type
 
 if TYPE_CHECKING:
     from codegen.target import Target
@@ -217,9 +217,20 @@ class FunctionEmitter:
         value = self.atom(statement.value)
         pointer = self.element(statement.buffer, statement.index)
         if statement.mask is not None:
-            memory.masked_store(value, pointer, name, self.atom(statement.mask))
+            memory.masked_store(value, pointer, name, self._store_mask(statement.mask, name))
         else:
             memory.store(value, pointer, name, statement.streaming and self._is_aligned(statement))
+
+    def _store_mask(self, mask: loops.Atom, dtype_name: str) -> Value:
+        """The mask in a form that LLVM does not see through for elements below 4 bytes.
+
+        LLVM 20 makes a store of 4 bytes of a truncation that is stored under a constant mask of one lane: it overwrites
+        what follows. No task has a negative number, but LLVM does not know that.
+        """
+        value = self.atom(mask)
+        if REPRESENTATIONS[dtype_name].itemsize >= 4 or value.type.lanes == 1 or self._range is None:
+            return value
+        return value & splat(self._range[0] > -1, value.type.lanes)
 
     def _is_aligned(self, statement: loops.Store) -> bool:
         """Whether the index is known to be a multiple of the lanes: only then can a store bypass the caches."""
