@@ -7,11 +7,16 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import count
 
+from codegen.expression import Rewriter
+from codegen.index import Axis, Index
 from codegen.kernel import Read
-from codegen.schedule.computation import Access, Computation, Kind, producers_of
+from codegen.schedule.access import as_index
+from codegen.schedule.axes import extents
+from codegen.schedule.computation import Access, Computation, Kind, Loops, producers_of
 from ir.node import Node, located, make_node, tagged
-from ir.op import NoAttributes
+from ir.op import GraphError, NoAttributes
 from ir.ops.marker import CONTIGUOUS
+from ir.symbolic import Dimension
 
 _tags = count(-(1 << 40), -1)  # temporaries are unlike each other and unlike the nodes of the user's graph
 
@@ -46,8 +51,9 @@ class Overwrites:
 def order_assignments(order: Sequence[Computation]) -> list[Computation]:
     """Adds the edges from the readers of every old version to its overwriter; returns all in an order that keeps them.
 
-    What reads the version it overwrites elsewhere than at the element it writes (``x.assign(x.flip())``), and what
-    would have to run before something that must run before it (``x, y = y, x``), is computed into a temporary first.
+    What reads the version it overwrites elsewhere than at the element it writes (``x.assign(x.flip())``) is computed
+    into a temporary first. What would have to run before something that must run before it (``x, y = y, x``) reads a
+    copy of the old version.
     """
     overwrites = Overwrites(order)
     result = list(order)
@@ -64,7 +70,7 @@ def order_assignments(order: Sequence[Computation]) -> list[Computation]:
     for version, writer in overwrites.by.items():
         if version in producers:
             writer.after.append(producers[version])
-    return _sorted_with_temporaries(result, overwrites, producers)
+    return _sorted_with_copies(result, overwrites)
 
 
 def reads_at_own_element(computation: Computation, version: Node) -> bool:
@@ -72,36 +78,53 @@ def reads_at_own_element(computation: Computation, version: Node) -> bool:
     return all(access.indices == computation.indices for access in computation.accesses if access.value is version)
 
 
-def _sorted_with_temporaries(order: list[Computation], overwrites: Overwrites,
-                             producers: Mapping[Node, Computation]) -> list[Computation]:
-    """The computations in order; a cycle of writers that read what the others overwrite goes through temporaries."""
+def _sorted_with_copies(order: list[Computation], overwrites: Overwrites) -> list[Computation]:
+    """The computations in order. Where some wait for each other in a circle, one reads a copy of the old version."""
     while True:
         result = _sorted(order)
         if len(result) == len(order):
             return result
         done = set(result)
-        writer = next((c for c in order if c not in done and c.overwrites is not None and any(
-            access.value in overwrites.by and access.value is not c.overwrites for access in c.accesses)), None)
-        if writer is None:
-            stuck = next(computation for computation in order if computation not in done)
-            raise AssertionError(f"cyclic order between computations: {stuck!r} waits for itself")
-        temporary = _into_temporary(writer, producers)
-        for other in order:
-            other.after = [temporary if earlier is writer and _reads(temporary, other.overwrites) else earlier
-                           for earlier in other.after]
-        writer.after.append(temporary)
-        order.insert(order.index(writer), temporary)
+        stuck = [computation for computation in order if computation not in done]
+        reads = ((reader, access.value) for reader in stuck if reader.kind is not Kind.SCAN
+                 for access in reader.accesses if access.value in overwrites.by)
+        found = next(((reader, value) for reader, value in reads if value is not reader.overwrites), None)
+        if found is None:
+            raise GraphError(f"{stuck[0].node!r} at {stuck[0].node.location} reads a buffer that must be overwritten "
+                             "before; read ir.contiguous(buffer) instead")
+        copy = _read_copy(*found)
+        overwrites.by[found[1]].after = [copy if earlier is found[0] else earlier
+                                         for earlier in overwrites.by[found[1]].after]
+        order.insert(order.index(found[0]), copy)
 
 
-def _reads(computation: Computation, value: Node | None) -> bool:
-    return any(access.value is value for access in computation.accesses)
+def _read_copy(reader: Computation, version: Node) -> Computation:
+    """A copy of a version of a buffer, which ``reader`` reads instead."""
+    node = _temporary(version, reader.node)
+    limits = [as_index(size) if isinstance(size, Dimension) else None for size in version.shape]
+    axes = [Axis(extent, limit=limit) for extent, limit in zip(extents(version), limits, strict=True)]
+    loops = tuple([Loops((axis,) if axis.extent > 1 else (), Index.of(axis)) for axis in axes])
+    indices = tuple([dimension.index for dimension in loops])
+    copy = Computation(node, Kind.POINTWISE, tuple([axis for dimension in loops for axis in dimension.axes]), indices,
+                       Read(version, indices), loops, required=True, accesses=[Access(version, indices, True)],
+                       readers=[reader])
+    rewriter = Rewriter({}, lambda read: Read(node, read.indices) if read.value is version else read)
+    reader.expression = rewriter(reader.expression)
+    reader.indices = tuple([rewriter.index(index) for index in reader.indices])
+    reader.accesses = [access._replace(value=node) if access.value is version else access for access in reader.accesses]
+    return copy
+
+
+def _temporary(source: Node, user: Node) -> Node:
+    """A node unlike any other, with the elements of ``source``."""
+    with tagged(next(_tags)), located(user.location):
+        return make_node(CONTIGUOUS, (source,), NoAttributes())
 
 
 def _into_temporary(assignment: Computation, producers: Mapping[Node, Computation]) -> Computation:
     """Moves the work of an assignment into a value of its own, which the assignment then copies."""
     value = assignment.node.operands[-1]  # for a part of a value: the value itself, of the same type
-    with tagged(next(_tags)), located(assignment.node.location):
-        node = make_node(CONTIGUOUS, (value,), NoAttributes())
+    node = _temporary(value, assignment.node)
     indices = tuple([dimension.index for dimension in assignment.loops])
     temporary = Computation(node, Kind.POINTWISE, assignment.axes, indices, assignment.expression, assignment.loops,
                             required=True, operations=assignment.operations, accesses=assignment.accesses,

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate, count
 
 from codegen.expression import dynamic_index, guarded
-from codegen.index import ZERO, Axis, Index
+from codegen.index import ZERO, Index
 from codegen.kernel import Apply, Constant, Expression, Guard, IndexValue, Read
 from codegen.schedule.access import Binding, Site, as_index, element, is_view, locate, within, zero
 from codegen.schedule.axes import Refinement, extents
 from codegen.schedule.computation import Access, Computation, Kind, Loops
+from codegen.schedule.loop_maker import SOURCES, LoopMaker
 from codegen.schedule.scan import LoopContext, Part, add_scan
+from ir.graph import topological_order
 from ir.node import Node, located, make_node, tagged
 from ir.op import GraphError
 from ir.ops.elementwise import ElementwiseOp
@@ -20,7 +22,6 @@ from ir.ops.marker import CONTIGUOUS
 from ir.ops.reduce import identity
 from ir.symbolic import Dimension
 
-_SOURCES = frozenset({"buffer", "parameter", "constant", "iota", "project"})
 _tags_of_parts = count(-1, -1)  # parts of values are unlike each other and unlike the nodes of the user's graph
 
 
@@ -34,7 +35,7 @@ class Builder:
 
     def __init__(self, order: Sequence[Node], outputs: Iterable[Node], context: LoopContext,
                  parts: Sequence[Part] = (), bindings: Mapping[Node, Binding] | None = None) -> None:
-        self.refinement = Refinement(order)
+        self.loops = LoopMaker(Refinement(order))
         self.context = context
         self.bindings = bindings or {}
         self.computations: dict[Node, Computation] = {}
@@ -43,7 +44,6 @@ class Builder:
         self._uses.update((*self._outputs, *(part.source for part in parts)))
         self._projected: defaultdict[Node, list[int]] = defaultdict(list)
         self._absorbed: set[Node] = set()
-        self._hints: dict[Node, list[Loops | None]] = {}
         self._accesses: list[Access] = []
         self._made: list[Computation] = []
         for part in parts:
@@ -62,7 +62,7 @@ class Builder:
     # -------------------------------------------------------------------------------------------- which and how
 
     def _make(self, node: Node) -> None:
-        if node in self._absorbed or 0 in self.refinement.extents(node):
+        if node in self._absorbed or 0 in extents(node):
             return
         name = node.op.name
         if name == "project":
@@ -71,9 +71,9 @@ class Builder:
             self.add(self._elementwise(node))
         elif name in _MAKERS:
             _MAKERS[name](self, node)
+        elif name not in SOURCES and not is_view(node):
+            raise GraphError(f"{node!r} at {node.location} cannot be scheduled: no rule for the op {name!r}")
         elif node in self._outputs:
-            if name not in _SOURCES and not is_view(node):
-                raise GraphError(f"{node!r} at {node.location} cannot be scheduled: no rule for the op {name!r}")
             self.add(self._copy(node, node))
 
     def add(self, computation: Computation) -> None:
@@ -94,68 +94,8 @@ class Builder:
     def _element(self, site: Site) -> Expression:
         if site.node.op.name not in ("constant", "iota"):
             self._accesses.append(Access(site.node, site.indices, site.injective))
-            self._offer(site)
+            self.loops.offer(site)
         return element(site)
-
-    # -------------------------------------------------------------------------------------------------- loops
-
-    def loops(self, node: Node, dimension: int) -> Loops:
-        """New loops over one dimension of a value."""
-        factors = self.refinement.factors(node, dimension)
-        limits = self._limits(node, dimension, factors)
-        axes = tuple([Axis(factor, limit=limit) for factor, limit in zip(factors, limits, strict=True)])
-        index, inside = ZERO, 1
-        for axis in reversed(axes):
-            index, inside = index + Index.of(axis) * inside, inside * axis.extent
-        return Loops(axes, index)
-
-    def _limits(self, node: Node, dimension: int, factors: tuple[int, ...]) -> list[Index | None]:
-        """The run-time extents of the loops over one dimension: only the outermost can have one."""
-        size = node.shape[dimension]
-        limits: list[Index | None] = [None] * len(factors)
-        if isinstance(size, Dimension) and factors:
-            inside = self.refinement.extents(node)[dimension] // factors[0]
-            limits[0] = as_index(size) // inside
-        return limits
-
-    def domain(self, node: Node) -> list[Loops]:
-        """Loops over every dimension of a value: those a reader offered, and new ones."""
-        offered = self._hints.pop(node, None)
-        if offered is None:
-            return [self.loops(node, i) for i in range(len(node.shape))]
-        return [known or self.loops(node, i) for i, known in enumerate(offered)]
-
-    def _offer(self, site: Site) -> None:
-        """Offers the axes at ``site`` to the value there, dimension by dimension, unless someone did before."""
-        node = site.node
-        if node in self._hints or node.op.name in _SOURCES or node in self.computations:
-            return
-        taken: set[Axis] = set()
-        offered: list[Loops | None] = []
-        for dimension, index in enumerate(site.indices):
-            axes = self._bare_digits(node, dimension, index)
-            if axes is None or not taken.isdisjoint(axes):
-                offered.append(None)
-            else:
-                taken.update(axes)
-                offered.append(Loops(axes, index))
-        self._hints[node] = offered
-
-    def _bare_digits(self, node: Node, dimension: int, index: Index) -> tuple[Axis, ...] | None:
-        """The axes that ``index`` is the row-major number of, if they are exactly the loops of the dimension."""
-        factors = self.refinement.factors(node, dimension)
-        if len(index.terms) != len(factors) or index.constant:
-            return None
-        axes: list[Axis] = []
-        inside = 1
-        for factor, limit in zip(reversed(factors), reversed(self._limits(node, dimension, factors)), strict=True):
-            axis = next((atom for atom, coefficient in index.terms
-                         if coefficient == inside and isinstance(atom, Axis)), None)
-            if axis is None or axis.extent != factor or axis.limit != limit:
-                return None
-            axes.append(axis)
-            inside *= factor
-        return tuple(reversed(axes))
 
     # --------------------------------------------------------------------------------------------- pointwise ops
 
@@ -164,14 +104,14 @@ class Builder:
                            tuple(dimension.index for dimension in loops), expression, tuple(loops))
 
     def _elementwise(self, node: Node) -> Computation:
-        loops = self.domain(node)
+        loops = self.loops.domain(node)
         indices = [dimension.index for dimension in loops]
         operands = tuple([self.operand(operand, indices) for operand in node.operands])
         return self._pointwise(node, loops, Apply(node.op.name, operands, node.dtype))
 
     def _copy(self, node: Node, source: Node) -> Computation:
         """``node`` as a value of its own with the elements of ``source``, which has the same shape."""
-        loops = self.domain(node)
+        loops = self.loops.domain(node)
         computation = self._pointwise(node, loops, self.operand(source, [dimension.index for dimension in loops]))
         computation.required = True
         return computation
@@ -182,7 +122,7 @@ class Builder:
     def _gather(self, node: Node) -> None:
         table, index = node.operands
         batch, rank = node.attributes.batch, len(index.shape)
-        loops = self.domain(node)
+        loops = self.loops.domain(node)
         indices = [dimension.index for dimension in loops]
         position = self._loaded_index(self.operand(index, indices[:rank]), extents(table)[batch])
         inside = self.operand(table, [*indices[:batch], position, *indices[rank:]])
@@ -206,7 +146,7 @@ class Builder:
                 join.after.append(self.part(Part(node, operand, offset=(axis, start))))
                 self.add(join.after[-1])
             return
-        loops = self.domain(node)
+        loops = self.loops.domain(node)
         indices = [dimension.index for dimension in loops]
         branches: list[tuple[int, Expression]] = []
         for number, operand in enumerate(node.operands):
@@ -241,9 +181,10 @@ class Builder:
 
     def _reduction(self, node: Node) -> None:
         source, monoid = node.operands[0], node.attributes.monoid
-        kept = iter(self.domain(node))
+        kept = iter(self.loops.domain(node))
         reduced_dimensions = frozenset(node.attributes.axes)
-        loops = [self.loops(source, i) if i in reduced_dimensions else next(kept) for i in range(len(source.shape))]
+        loops = [self.loops.new(source, i) if i in reduced_dimensions else next(kept)
+                 for i in range(len(source.shape))]
         outer = [dimension for i, dimension in enumerate(loops) if i not in reduced_dimensions]
         if 0 in extents(source):
             self.add(self._pointwise(node, outer, Constant(identity(monoid, node.dtype), node.dtype)))
@@ -279,12 +220,12 @@ class Builder:
         while self._is_mergeable(node, top, site):
             below = site.node
             self._absorbed.add(below)
-            self._hints.pop(below, None)
+            self.loops.forget(below)
             kept = iter(site.indices)
             indices: list[Index] = []
             for i in range(len(below.operands[0].shape)):
                 if i in below.attributes.axes:
-                    inner.append(self.loops(below.operands[0], i))
+                    inner.append(self.loops.new(below.operands[0], i))
                     indices.append(inner[-1].index)
                 else:
                     indices.append(next(kept))
@@ -313,7 +254,7 @@ class Builder:
         """The computation that writes one value into the storage of another."""
         with tagged(next(_tags_of_parts)), located(part.source.location):
             node = make_node(CONTIGUOUS, (part.owner,), CONTIGUOUS.Attributes())  # of the owner's shape
-        loops = [self.loops(part.source, i) for i in range(len(part.source.shape))]
+        loops = self.loops.domain(part.source)
         indices = [dimension.index for dimension in loops]
         computation = self._pointwise(node, loops, self.operand(part.source, indices))
         computation.owner, computation.overwrites, computation.required = part.owner, part.overwrites, True
@@ -327,12 +268,13 @@ class Builder:
     def _assign(self, node: Node) -> None:
         target, value = node.operands
         region = node.attributes.region
-        loops = self.domain(node) if region is None else [self.loops(value, i) for i in range(len(value.shape))]
+        if region is None and self._scatters_into(target, value):
+            self._absorbed.add(value)
+            self._add_scatter(node, value, target)
+            return
+        loops = self.loops.domain(value if region is not None else node)
         computation = self._pointwise(node, loops, self.operand(value, [dimension.index for dimension in loops]))
-        computation.overwrites, computation.required = target, True
-        while target.op.name == "assign":
-            target = target.operands[0]
-        computation.owner = target
+        computation.overwrites, computation.owner, computation.required = target, _buffer_of(target), True
         if region is not None:
             computation.whole = False
             computation.indices = tuple([dimension.index * step + as_index(start)
@@ -342,26 +284,49 @@ class Builder:
     def _scan(self, node: Node) -> None:
         add_scan(self, node, self._projected[node])
 
+    def _scatters_into(self, target: Node, value: Node) -> bool:
+        """Whether ``value`` is the target with updates that do not depend on it: these can go right into the buffer."""
+        if value.op.name != "scatter" or value.operands[0] is not target or value in self._outputs:
+            return False
+        _, index, updates = value.operands
+        if self._uses[value] > 1 or 0 in extents(updates):
+            return False
+        return target not in topological_order([index, updates])
+
     def _scatter(self, node: Node) -> None:
-        initial, index, updates = node.operands
-        batch, rank = node.attributes.batch, len(index.shape)
+        initial, _, updates = node.operands
         if 0 in extents(updates):
             self.add(self._copy(node, initial))
             return
-        loops = [self.loops(updates, i) for i in range(len(updates.shape))]
-        indices = [dimension.index for dimension in loops]
-        position = self._loaded_index(self.operand(index, indices[:rank]), extents(node)[batch])
-        expression = self.operand(updates, indices)
-        axes = tuple(axis for dimension in loops for axis in dimension.axes)
-        scatter = Computation(node, Kind.SCATTER, axes, (*indices[:batch], position, *indices[rank:]), expression,
-                              tuple(loops), whole=False, guards=within(position, node.shape[batch]),
-                              mode=node.attributes.mode, required=True)
-        self.add(scatter)
+        scatter = self._add_scatter(node, node)
         start = self.part(Part(node, initial))
         scatter.after.append(start)
         self.add(start)
 
+    def _add_scatter(self, node: Node, scatter: Node, overwrites: Node | None = None) -> Computation:
+        """Adds the updates of ``scatter`` as the computation of ``node``; its storage holds what they combine with."""
+        _, index, updates = scatter.operands
+        batch, rank = scatter.attributes.batch, len(index.shape)
+        loops = [self.loops.new(updates, i) for i in range(len(updates.shape))]
+        indices = [dimension.index for dimension in loops]
+        place = self._loaded_index(self.operand(index, indices[:rank]), extents(node)[batch])
+        expression = self.operand(updates, indices)
+        axes = tuple(axis for dimension in loops for axis in dimension.axes)
+        owner = None if overwrites is None else _buffer_of(overwrites)
+        computation = Computation(node, Kind.SCATTER, axes, (*indices[:batch], place, *indices[rank:]), expression,
+                                  tuple(loops), whole=False, guards=within(place, node.shape[batch]),
+                                  mode=scatter.attributes.mode, owner=owner, overwrites=overwrites, required=True)
+        self.add(computation)
+        return computation
 
+
+
+
+def _buffer_of(version: Node) -> Node:
+    """The buffer that an assigned version is one of."""
+    while version.op.name == "assign":
+        version = version.operands[0]
+    return version
 
 
 def _before(index: Index, bound: Index) -> Guard:

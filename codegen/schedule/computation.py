@@ -14,7 +14,7 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from codegen.index import Axis, Index
-from codegen.kernel import Contraction, Expression, Guard, Read
+from codegen.kernel import Contraction, Expression, Guard
 from ir.node import Node
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Computation:
     """One value: ``expression`` at every point of ``axes``, reduced over ``reduced``, stored at ``indices``.
 
     loops: the loops over each dimension of what the expression yields (for a reduction: of its result).
+    monoid, position, guards, mode: as in ``codegen.kernel.Statement`` (mode: how a scatter combines).
     whole: whether these loops write each element of the value once (not so for scatter, scan, a part of a value).
     owner: the value or buffer whose storage it is written to, for an assignment and for parts of a value.
     overwrites: the version of a value that is lost when this is written.
@@ -133,10 +134,6 @@ class Computation:
 def is_identity(digits: Mapping[Axis, Index]) -> bool:
     """Whether every loop of the producer is the loop of the same name of the reader."""
     return all(index.bare is axis for axis, index in digits.items())
-
-
-def reads_of(expressions: Iterable[Expression]) -> list[Read]:
-    return [expression for expression in expressions if isinstance(expression, Read)]
 
 
 def producers_of(order: Iterable[Computation]) -> dict[Node, Computation]:

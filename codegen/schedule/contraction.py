@@ -54,6 +54,9 @@ def _factors(expression: Expression) -> list[Expression] | None:
             return None
         inside = _factors(expression.inside)
         return _masked(inside, expression.guards, expression.fill) if inside is not None else None
+    if isinstance(expression, Apply) and expression.code == "neg":
+        inside = _factors(expression.operands[0])
+        return None if inside is None else [Apply("neg", (inside[0],), expression.dtype), *inside[1:]]
     if not (isinstance(expression, Apply) and expression.code == "mul"):
         return None
     factors: list[Expression] = []

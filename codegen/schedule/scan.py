@@ -110,7 +110,7 @@ def _pointwise_scan(builder: Builder, recurrence: _Recurrence) -> Computation | 
     results = recurrence.results
     if not recurrence.carries or len({result.shape for result in results}) != 1:
         return None
-    loops = [builder.loops(results[0], i) for i in range(len(results[0].shape))]
+    loops = [builder.loops.new(results[0], i) for i in range(len(results[0].shape))]
     indices = tuple([dimension.index for dimension in loops])
     length = recurrence.length
     step = Axis(upper_bound(length), "step", as_index(length) if isinstance(length, Dimension) else None)

@@ -1,7 +1,7 @@
 """The order in which kernels run: among those that are ready, the one that needs the least memory.
 
-A kernel allocates what it stores and frees what it is the last to read. So a weight's gradient and update run as soon as
-the activations they read are at hand, and what only the end of the program needs is not computed at its start.
+A kernel allocates what it stores and frees what it is the last to read. So a weight's gradient and update run as soon
+as the activations they read are at hand, and what only the end of the program needs is not computed at its start.
 """
 
 from __future__ import annotations

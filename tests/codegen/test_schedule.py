@@ -164,6 +164,21 @@ def test_old_value_meets_the_version_after_the_next() -> None:
     check([second, ir.mul(ir.sin(x), second)])
 
 
+def test_scatter_into_an_assigned_buffer_writes_only_the_updates() -> None:
+    x, index, rows = buffer(5, 3), buffer(2, dtype=dtypes.int32), buffer(2, 3)
+    new = ir.assign(x, ir.scatter(x, index, ir.sin(rows), 0, "set"))
+    check([new, ir.exp(x), ir.mul(new, new)])
+    check([ir.assign(x, ir.scatter(x, index, ir.gather(x, index), 0, "add"))])
+    (kernel,) = kernels_of(schedule([new], TARGET).steps)
+    assert kernel.strategy == "scatter" and kernel.in_place == {new: x}
+
+
+def test_old_versions_whose_readers_wait_for_each_other_are_copied() -> None:
+    x, y = buffer(4, 3), buffer(4, 3)
+    new_x, new_y = ir.assign(x, ir.sin(y)), ir.assign(y, ir.tanh(x))
+    check([ir.sub(ir.flip(x, (0,)), new_y), ir.sub(ir.flip(y, (1,)), new_x), new_x, new_y])
+
+
 def test_two_assignments_to_one_buffer_stay_in_order() -> None:
     x, y = buffer(4, 4), buffer(4, 4)
     value = ir.tanh(ir.sub(y, x))
