@@ -65,7 +65,8 @@ def test_mnist_mlp_on_the_real_images(root, tmp_path, shared):
 
 @pytest.mark.slow
 def test_mnist_cnn_on_the_real_images(root, tmp_path, shared):
-    text = run(root, tmp_path, "mnist.py", "--model", "cnn", "--data", shared / "data" / "mnist", timeout=1200)
+    text = run(root, tmp_path, "mnist.py", "--model", "cnn", "--epochs", 2, "--data", shared / "data" / "mnist",
+               timeout=900)
     assert accuracy(text) >= 97.5
 
 

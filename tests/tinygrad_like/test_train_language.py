@@ -58,7 +58,7 @@ def test_a_run_writes_everything_and_learns(settings, tmp_path):
     assert names >= {"config.json", "settings.json", "tokenizer.json", "model.safetensors", "checkpoint.safetensors",
                      "log.jsonl"}
     records = read_log(run.directory.log)
-    assert records[-1].step == 60 and records[-1].validation_loss < 0.8 * records[0].validation_loss
+    assert records[-1].step == 60 and records[-1].validation_loss < 0.8 * records[0].train_loss
     model, tokenizer = load_language_model(run.directory)
     assert same(weights(model), weights(run.model))
     generator = Generator(model, tokenizer)

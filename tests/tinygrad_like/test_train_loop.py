@@ -41,9 +41,12 @@ def loop(tmp_path, stream, steps=10, step=lambda i: 2.0 - i / 10, saved=None, **
 def test_steps_evaluations_and_checkpoints_come_when_they_should(tmp_path):
     steps, saved, stream = [], [], io.StringIO()
     finished = loop(
-        tmp_path, stream, step=lambda i: steps.append(i) or 1.0, saved=saved, evaluate_every=4, save_every=6)
+        tmp_path, stream, step=lambda i: steps.append(i) or 1.0, saved=saved, evaluate_every=4, save_every=6,
+        log_every=3)
     assert finished and steps == list(range(10)) and saved == [6, 10]
-    assert [record.step for record in read_log(tmp_path / "log.jsonl")] == [4, 8, 10]
+    records = read_log(tmp_path / "log.jsonl")
+    assert [record.step for record in records] == [3, 4, 6, 8, 9, 10]
+    assert [record.step for record in records if record.validation_loss is not None] == [4, 8, 10]
     lines = stream.getvalue().splitlines()
     assert len(lines) == 3 and "\x1b" not in stream.getvalue()
     for part in ("step  4/10", "train 1.0000", "validation 1.5000", "tokens/s", "ETA"):

@@ -18,7 +18,8 @@ class Loop:
     """What happens when. Steps are numbered from 0; ``save`` and the records count those that are done.
 
     step: do step i and return its training loss. evaluate: the validation loss now. save: write a checkpoint after so
-    many steps and return where it lies. ``steps`` is the total, ``start`` where a resumed run goes on.
+    many steps and return where it lies. ``steps`` is the total, ``start`` where a resumed run goes on. Every
+    ``log_every`` steps the mean training loss of these is logged.
     """
 
     step: Callable[[int], float]
@@ -28,6 +29,7 @@ class Loop:
     start: int = 0
     evaluate_every: int = 100
     save_every: int = 500
+    log_every: int = 10
 
     def run(self, reporter: Reporter, log: Log) -> bool:
         """Train to the end; returns False where Ctrl-C ended it before, with everything saved and said.
@@ -44,10 +46,12 @@ class Loop:
                 since.append(loss)
                 reporter.step(done, loss)
                 stopping = interrupted() and done < self.steps
-                if done % self.evaluate_every == 0 or done == self.steps or stopping:
-                    self._evaluate(done, since, reporter, log)
+                last = done == self.steps or stopping
+                evaluating = last or done % self.evaluate_every == 0
+                if evaluating or done % self.log_every == 0:
+                    self._record(done, since, evaluating, reporter, log)
                     since = []
-                if done % self.save_every == 0 or done == self.steps or stopping:
+                if last or done % self.save_every == 0:
                     place = self.save(done)
                     reporter.paused()
                 if stopping:
@@ -55,10 +59,12 @@ class Loop:
                     return False
         return True
 
-    def _evaluate(self, done: int, since: list[float], reporter: Reporter, log: Log) -> None:
-        validation = self.evaluate()
+    def _record(self, done: int, since: list[float], evaluating: bool, reporter: Reporter, log: Log) -> None:
+        """Log the losses ``since`` the last record, with the validation loss and a line for the user if asked for."""
+        validation = self.evaluate() if evaluating else None
         seconds = time.perf_counter() - reporter.began
         record = Record(done, sum(since) / len(since), validation, reporter.speed, seconds)
         log.append(record)
-        reporter.evaluated(record)
-        reporter.paused()
+        if evaluating:
+            reporter.evaluated(record)
+            reporter.paused()

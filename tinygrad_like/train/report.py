@@ -13,7 +13,7 @@ from tinygrad_like.train.log import Record
 
 
 class Reporter:
-    """Plain lines: one an evaluation. Use as a context manager around the steps.
+    """Plain lines: one for each evaluation. Use as a context manager around the steps.
 
     total, start: the number of the last step and of the first one; ``unit`` and ``units_per_step`` give the speed.
     """
@@ -101,7 +101,8 @@ class ProgressReporter(Reporter):
             TextColumn("ETA {task.fields[left]}"),
             console=self._console, expand=True,
         )
-        self._task = self._progress.add_task("", total=self.total, completed=self.start, loss="", speed="", left="-:--")
+        fields = {"loss": "-", "speed": "compiling", "left": "-:--"}
+        self._task = self._progress.add_task("", total=self.total, completed=self.start, **fields)
 
     def __enter__(self) -> Reporter:
         self._progress.start()
@@ -113,7 +114,7 @@ class ProgressReporter(Reporter):
         self._progress.stop()
 
     def message(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        self._console.print(text, markup=False, soft_wrap=True)
 
     def _show_step(self, number: int, loss: float) -> None:
         left = "-:--" if self.seconds_left is None else clock(self.seconds_left)
