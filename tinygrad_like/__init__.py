@@ -27,10 +27,27 @@ _check_siblings()
 from ir import Variable, dtypes  # noqa: E402  # only after the check
 from tinygrad_like.context import Context, GlobalCounters  # noqa: E402
 from tinygrad_like.device import Device  # noqa: E402
+from tinygrad_like.inspect import draw, dump, explain, profile  # noqa: E402
 from tinygrad_like.jit import TinyJit, jit  # noqa: E402
 from tinygrad_like.tensor import Tensor  # noqa: E402
+from tinygrad_like.trace import JitError  # noqa: E402
 from tinygrad_like.transforms import grad, value_and_grad  # noqa: E402
 
 __version__ = "0.1.0"
-__all__ = ["Context", "Device", "GlobalCounters", "Tensor", "TinyJit", "Variable", "dtypes", "grad", "jit",
-           "value_and_grad"]
+__all__ = [
+    "Context",
+    "Device",
+    "GlobalCounters",
+    "JitError",
+    "Tensor",
+    "TinyJit",
+    "Variable",
+    "draw",
+    "dtypes",
+    "dump",
+    "explain",
+    "grad",
+    "jit",
+    "profile",
+    "value_and_grad",
+]
