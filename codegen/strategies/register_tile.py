@@ -1,8 +1,8 @@
 """Contractions in register tiles.
 
-    parallel over blocks of rows and columns:
+    parallel over blocks of rows and columns:  [pack the rows of the other operand: tiles of k by rows]
         for column tiles:   [pack the panel of the operand read in vectors: k by columns]
-            for row tiles:  [pack the rows of the other operand: k by rows]
+            for row tiles:
                 for k:      rows x vectors accumulators, carried in registers
                 epilogue:   bias, activation, residual, update of the tile
 
@@ -86,8 +86,8 @@ class _Tiling(Plan):
         self._order_taps()
         if row_tiles and self.extent(row_tiles) >= _REUSES:
             self._pack_panel(row_tiles, vectors, lane)
-        if row:
-            self._pack_rows(row)
+        if self.packs_rows:
+            self.do(Stage(self.sides.splats, self.number, column_tiles, (row_tiles, *self.k, row), row))
         self._write_out(row, vectors, lane, height * width)
         blocks = self.fixed_first(blocks)
         if self.flops >= 2 * _TASK_FLOPS and prod(self.extent(name) for name in blocks) > 1:
@@ -114,8 +114,11 @@ class _Tiling(Plan):
         rest, columns = prod(self.extent(name) for name in outer), self.extent(column_tiles)
         rows = self.extent(row_tiles) if row_tiles else 1
         wanted = max(1, min(_MAXIMUM_TASKS, self.flops // _TASK_FLOPS))
-        row_blocks = max(1, min(-(-wanted // (rest * columns)), rows // (2 * _REUSES)))
+        across = columns if not self.packs_rows else max(1, columns // _REUSES)  # packed rows serve several columns
+        row_blocks = max(1, min(-(-wanted // (rest * across)), rows // (2 * _REUSES)))
         grouped = max(1, min(columns, rest * columns * row_blocks // (2 * _MAXIMUM_TASKS)))
+        if self.packs_rows:
+            grouped = max(grouped, -(-columns // across))
         column_blocks, column_tiles = self.split(column_tiles, grouped, peel=False)
         blocks, inside = [*outer, column_blocks], [column_tiles]
         if row_tiles:
@@ -157,14 +160,15 @@ class _Tiling(Plan):
         if (self.sides.stride_of_vector != 1 or scattered) and panel <= _PANEL_BYTES:
             self.do(Stage(self.sides.lanes, self.number, row_tiles, (*self.k, vectors, lane), lane))
 
-    def _pack_rows(self, row: str) -> None:
-        """Packs the operand that is broadcast, where it is contiguous along the rows instead of along k."""
+    @property
+    def packs_rows(self) -> bool:
+        """Whether the broadcast operand is packed: it is contiguous along the rows instead of along k, and large.
+
+        It is packed once for a block of rows, and serves the column tiles of the block.
+        """
         operand = getattr(self.contraction, self.sides.splats)
-        assert self.rows is not None
-        strided = all(operand_stride(operand, axis) != 1 for axis in self.contraction.k)
-        if (strided and operand_stride(operand, self.rows) == 1 and len(self.k) == 1
-                and operand_bytes(operand) > _UNPACKED_BYTES):
-            self.do(Stage(self.sides.splats, self.number, self.k[0], (*self.k, row), row))
+        return (self.rows is not None and len(self.k) == 1 and operand_bytes(operand) > _UNPACKED_BYTES
+                and operand_stride(operand, self.contraction.k[0]) != 1 and operand_stride(operand, self.rows) == 1)
 
 
 def _operations(expressions: Sequence[Expression]) -> int:
