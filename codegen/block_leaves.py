@@ -33,13 +33,13 @@ class BlockLeaves(LeafWriter):
                  sharing: Sharing) -> None:
         super().__init__(nest, builder, placement, buffers)
         self.sharing = sharing
-        self.threads = tuple([Axis(size, f"thread_{letter}") for size, letter in zip(sharing.sizes, "xyz", strict=True)])
+        self.threads = tuple([Axis(size, f"thread_{'xyz'[dimension]}") for dimension, size in enumerate(sharing.sizes)])
         self.meet: Callable[[], None] = lambda: None
         self._used: list[int] = []  # the dimensions that the loops around this point share out
         self._clamped: dict[tuple[Axis, Index], Axis] = {}
         self._original: dict[IndexAtom, Index] = {}
         self._partials: dict[int, tuple[Buffer, ...]] = {}
-        self._replaced = {place for place in nest.kernel.in_place.values()}
+        self._replaced = set(nest.kernel.in_place.values())
 
     @contextmanager
     def distributed(self, dimension: int) -> Iterator[None]:
@@ -80,13 +80,13 @@ class BlockLeaves(LeafWriter):
     def _plain(self) -> Evaluator:
         return Evaluator(self.builder, self, self.variables, Point({}))
 
-    def _existing(self) -> Conditions:
+    def _existing(self, point: Point) -> Conditions:
         """What holds where the iteration exists: no tile has run past the end of its axis."""
         tests = []
-        for axis, index in self.resolved().items():
+        for axis, index in point.axes.items():
             for atom in index.atoms() if axis in self.nest.overrun else ():
                 if atom in self._original and isinstance(axis, Axis):
-                    limit = literal(axis.extent, dtypes.int64) if axis.limit is None else self._plain().index(axis.limit)
+                    limit = self._plain().index(Index.of(axis.extent) if axis.limit is None else axis.limit)
                     number = self._plain().index(self._original[atom])
                     tests.append(self.builder.compare("less", number, limit))
         return tuple(dict.fromkeys(tests))
@@ -131,7 +131,7 @@ class BlockLeaves(LeafWriter):
         leader = () if buffer.space is Space.SCRATCH else self._is_leader()
         if leader and buffer in [self.buffers[place] for place in self._replaced]:
             self.meet()  # the other threads have loaded what is replaced
-        existing = self._existing() if buffer.space is Space.GLOBAL else ()
+        existing = self._existing(point) if buffer.space is Space.GLOBAL else ()
         test = self.builder.conjunction((*leader, *existing))
         if test is None:
             super().store(buffer, index, value, point, conditions)

@@ -78,7 +78,7 @@ class Sharing:
     def _communicated(self) -> set[object]:
         """The values that some thread reads although another one wrote them."""
         found: set[object] = set()
-        old = {new: place for new, place in self.nest.kernel.in_place.items()}
+        old = dict(self.nest.kernel.in_place)
         through_memory = {*self.placement.scratches, *self.placement.reread, *old}
         writers: dict[object, tuple[Compute, Path]] = {}
         for compute, path in self.leaves:

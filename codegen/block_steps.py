@@ -78,7 +78,7 @@ class Share(Step):
 
 @dataclass(frozen=True, repr=False)
 class StageTile(Step):
-    """Copies an operand's tile of the contraction ``within`` into shared memory, by all threads, before the loop ``at``.
+    """All threads copy an operand's tile of the contraction ``within`` into shared memory, before the loop ``at``.
 
         for k.o:                                for k.o:
             for k.i:                                for k.i, m.tile: tile[k.i, m.tile] = A[m, k]
@@ -101,7 +101,7 @@ class StageTile(Step):
     padding: int = 0
 
     def apply(self, nest: Nest) -> None:
-        compute, path = next((c, path) for c, path in nest.leaves() if c.number == self.within)
+        compute = next(c for c, _ in nest.leaves() if c.number == self.within)
         statement = compute.statement
         if not isinstance(statement, Statement) or statement.contraction is None:
             raise self.refuse(f"statement {self.within} is no contraction")

@@ -1,6 +1,6 @@
 """CUDA C text from the loop IR: one translation unit for all kernels of a program.
 
-A vector of n lanes is n scalar variables; a load or store of aligned lanes moves them as one packet (up to 16 bytes).
+A vector of n lanes is n scalar variables; a load or store of aligned lanes moves them as one packet (16 bytes at most).
 BLOCK and THREAD loops become the grid: their bodies run once per block and thread.
 """
 
@@ -14,11 +14,14 @@ from codegen import loops
 from codegen.cuda.operations import OPERATIONS
 from codegen.cuda.prelude import PRELUDE
 from codegen.cuda.types import SIXTEEN_BIT_FLOATS, c_literal, c_type
+from codegen.llvm.alignment import index_multiples, multiple_of
 from codegen.loops import LoopKind, Space
 from ir import DType, dtypes
 
 _DIMENSIONS = "xyz"
 _PACKET_BYTES = 16
+_UNROLLED = 16  # iterations of an innermost loop that nvcc is asked to write out
+_OF_INDICES = ("add", "mul", "minimum", "maximum")
 _WARP_LANES = "0xffffffffu"
 
 
@@ -74,6 +77,8 @@ class _FunctionEmitter:
         self.depth = 1
         self.names: dict[loops.Variable, str] = {}
         self.taken = {buffer.name for buffer in function.parameters}
+        self.multiples = index_multiples(function)
+        self.indices: set[loops.Variable] = set()  # loop variables, and what is computed from nothing else
 
     def text(self) -> str:
         parameters = [self._parameter(buffer) for buffer in self.function.parameters]
@@ -133,6 +138,8 @@ class _FunctionEmitter:
         if isinstance(value, loops.Load) and self._is_packet(value):
             self._load_packet(target, value)
             return
+        if isinstance(value, loops.Operation) and value.code in _OF_INDICES and self._is_index(value):
+            self.indices.add(target)
         scalar_type = c_type(target.type.dtype)
         for lane in range(target.type.lanes):
             expression = _VALUES[type(value)](self, value, lane)
@@ -145,8 +152,17 @@ class _FunctionEmitter:
             raise EmissionError(f"no CUDA C row for the elementwise op '{value.code}'")
         dtype = value.operands[-1].type.dtype
         if dtype in SIXTEEN_BIT_FLOATS and value.code != "where":
-            raise EmissionError(f"'{value.code}' on {dtype.name}: 16-bit floats are computed in float32")
+            wide = tuple(convert(operand, dtype, dtypes.float32) for operand in operands)
+            text = f"({spelling(dtypes.float32, wide)})"
+            return convert(text, dtypes.float32, value.type.dtype) if value.type.dtype == dtype else text
+        if value.code in ("add", "mul") and self._is_index(value):
+            return spelling(dtypes.uint64, operands)  # inside a buffer: it does not wrap
         return f"({c_type(value.type.dtype)})({spelling(dtype, operands)})"
+
+    def _is_index(self, value: loops.Operation) -> bool:
+        """True for arithmetic on addresses: 64-bit sums and products of loop variables, with factors that are known."""
+        return value.type.dtype == dtypes.int64 and all(
+            isinstance(operand, loops.Literal) or operand in self.indices for operand in value.operands)
 
     def _convert(self, value: loops.Convert, lane: int) -> str:
         return convert(self._lane(value.operand, lane), value.operand.type.dtype, value.type.dtype)
@@ -168,7 +184,7 @@ class _FunctionEmitter:
         return str(lane)
 
     def _load(self, value: loops.Load, lane: int) -> str:
-        element = f"{value.buffer.name}[{self._lane(value.index, 0)} + {lane}]"
+        element = f"{value.buffer.name}[{_offset(self._lane(value.index, 0), lane)}]"
         return self._masked(element, value.mask, lane, value.type.dtype)
 
     def _gather_load(self, value: loops.GatherLoad, lane: int) -> str:
@@ -200,10 +216,15 @@ class _FunctionEmitter:
 
     # ------------------------------------------------------------------------------------------------ memory
 
-    @staticmethod
-    def _is_packet(value: loops.Load) -> bool:
-        size = value.type.lanes * value.type.dtype.itemsize
-        return value.aligned and value.mask is None and value.type.lanes > 1 and size <= _PACKET_BYTES
+    def _is_packet(self, value: loops.Load) -> bool:
+        return value.mask is None and self._fits_packet(value.type, value.index, value.aligned)
+
+    def _fits_packet(self, type: loops.ValueType, index: loops.Atom, aligned: bool = False) -> bool:
+        """True where the lanes are one aligned access of at most 16 bytes: buffers begin at multiples of that."""
+        size = type.lanes * type.dtype.itemsize
+        if type.lanes == 1 or size > _PACKET_BYTES or size & (size - 1):
+            return False
+        return aligned or multiple_of(index, self.multiples) % type.lanes == 0
 
     def _load_packet(self, target: loops.Variable, value: loops.Load) -> None:
         scalar_type, lanes = c_type(target.type.dtype), target.type.lanes
@@ -214,8 +235,14 @@ class _FunctionEmitter:
             self._line(f"const {scalar_type} {self._lane(target, lane)} = {self._name(target)}.lane[{lane}];")
 
     def store(self, statement: loops.Store) -> None:
+        if statement.mask is None and self._fits_packet(statement.value.type, statement.index):
+            lanes = ", ".join(self._lane(statement.value, lane) for lane in range(statement.value.type.lanes))
+            packet = f"Packet<{c_type(statement.buffer.dtype)}, {statement.value.type.lanes}>"
+            address = f"{statement.buffer.name} + {self._lane(statement.index, 0)}"
+            self._line(f"*reinterpret_cast<{packet}*>({address}) = {packet}{{{{{lanes}}}}};")
+            return
         for lane in range(statement.value.type.lanes):
-            place = f"{statement.buffer.name}[{self._lane(statement.index, 0)} + {lane}]"
+            place = f"{statement.buffer.name}[{_offset(self._lane(statement.index, 0), lane)}]"
             self._store_lane(place, statement.value, statement.mask, lane)
 
     def scatter_store(self, statement: loops.ScatterStore) -> None:
@@ -250,6 +277,7 @@ class _FunctionEmitter:
         if loop.carried:
             raise EmissionError(f"a {loop.kind.value} loop carries no values, {loop.index.name} does")
         name = self._name(loop.index)
+        self.indices.add(loop.index)
         extent = _constant_extent(loop)
         self._line("{")
         self.depth += 1
@@ -266,9 +294,10 @@ class _FunctionEmitter:
             for lane in range(carried.inside.type.lanes):
                 inside = self._lane(carried.inside, lane)
                 self._line(f"{c_type(carried.inside.type.dtype)} {inside} = {self._lane(carried.initial, lane)};")
-        if loop.kind is LoopKind.UNROLL:
+        if loop.kind is LoopKind.UNROLL or _is_short(loop):
             self._line("#pragma unroll")
         name = self._name(loop.index)
+        self.indices.add(loop.index)
         start, stop = self._lane(loop.start, 0), self._lane(loop.stop, 0)
         head = f"for (long long {name} = {start}; {name} < {stop}; {name} += {loop.step})"
         self._block(head, loop.body, self._carry_on(loop.carried))
@@ -300,6 +329,18 @@ class _FunctionEmitter:
 
     def comment(self, statement: loops.Comment) -> None:
         self._line(f"// {statement.text}")
+
+
+def _offset(index: str, lane: int) -> str:
+    return f"{index} + {lane}" if lane else index
+
+
+def _is_short(loop: loops.For) -> bool:
+    """True for an innermost loop of few iterations whose number is constant."""
+    if not isinstance(loop.start, loops.Literal) or not isinstance(loop.stop, loops.Literal):
+        return False
+    iterations = -(-(int(loop.stop.value) - int(loop.start.value)) // loop.step)
+    return iterations <= _UNROLLED and not any(isinstance(inner, loops.For) for inner in loop.body)
 
 
 def convert(operand: str, source: DType, target: DType) -> str:

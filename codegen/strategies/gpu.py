@@ -8,6 +8,7 @@ from codegen.kernel import Kernel, Statement
 from codegen.steps import ScheduleError
 from codegen.strategies.block_reduction import inner_axes, plan_block_reduction
 from codegen.strategies.plan import Plan
+from codegen.strategies.shared_tiles import plan_shared_tiles, tiled_contraction
 from codegen.strategies.threads import plan_threads
 from codegen.target import Target
 
@@ -22,6 +23,9 @@ def plan_gpu(kernel: Kernel, target: Target) -> Plan:
     if not _is_worth_sharing(kernel, statements):
         return plan_threads(kernel, target)
     try:
+        number = tiled_contraction(kernel)
+        if number is not None:
+            return plan_shared_tiles(kernel, target, number)
         return plan_block_reduction(kernel, target)
     except ScheduleError:  # what passes between sweeps does not fit the shared memory of a block
         return plan_threads(kernel, target)

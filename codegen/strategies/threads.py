@@ -1,4 +1,4 @@
-"""GPU: outer loops become the threads of a grid, one iteration each; inner loops are serial within a thread.
+"""GPU: outer loops become the threads of a grid, one iteration or packet each; inner loops are serial in a thread.
 
 Right for elementwise kernels and column reductions, where neighbouring threads touch neighbouring elements; a scatter
 or a scan runs so too, over the axes on which its iterations are independent.
@@ -6,20 +6,25 @@ or a scan runs so too, over the axes on which its iterations are independent.
 
 from __future__ import annotations
 
+from math import prod
+
 from codegen.index import Axis
-from codegen.kernel import Kernel, ScanStatement
+from codegen.kernel import Kernel, ScanStatement, Statement
 from codegen.nest import reads_of
 from codegen.placement import memory_index
 from codegen.steps import Bind
-from codegen.strategies.plan import Plan, stride
+from codegen.strategies.plan import Plan, access_cost, accesses, stride
 from codegen.strategies.scatter import separating_axes
 from codegen.target import Target
 
 BLOCK_THREADS = 128
+PACKET_BYTES = 16  # the widest load and store of a thread
+_PACKET_WORK = 1 << 12  # elements from which on there are threads enough
+_WARP = 32
 
 
 def plan_threads(kernel: Kernel, target: Target) -> Plan:
-    """The plan that gives each iteration of the independent loops to a thread of its own."""
+    """The plan that gives each iteration of the independent loops (or a packet of them) to a thread of its own."""
     plan = Plan(kernel, target)
     free = [plan.name(axis) for axis in _independent_axes(kernel)]
     outer = [name for name in plan.outer_names() if name in free]
@@ -33,14 +38,35 @@ def plan_threads(kernel: Kernel, target: Target) -> Plan:
         plan.reorder([*fixed, *[name for name in ordered if name not in fixed], *rest])
     if not fixed:
         return plan
+    lanes = _packet_lanes(plan, fixed[-1])
+    if lanes > 1:
+        fixed[-1], packet = plan.split(fixed[-1], lanes)
+        plan.vectorize(packet)
     fused = plan.fuse(fixed)
     if plan.extent(fused) <= BLOCK_THREADS:
         plan.do(Bind(fused, "thread"))
         return plan
-    block, thread = plan.split(fused, BLOCK_THREADS)
+    block, thread = plan.split(fused, BLOCK_THREADS, peel=False)
     plan.do(Bind(block, "block"))
     plan.do(Bind(thread, "thread"))
     return plan
+
+
+def _packet_lanes(plan: Plan, name: str) -> int:
+    """How many neighbours along the last loop a thread takes: 16 bytes of them, where every access allows it."""
+    kernel, axis = plan.kernel, plan.nest.names[name]
+    if plan.outer_names()[-1] != name or prod(a.extent for a in kernel.axes) < _PACKET_WORK:
+        return 1
+    widest = 1
+    for statement in kernel.statements:
+        if not isinstance(statement, Statement) or statement.scatter or set(statement.axes) != set(kernel.axes):
+            return 1
+        if any(stride(index, axis) not in (0, 1) for index in accesses(kernel, statement)):
+            return 1
+        values = [statement.value, *[read.value for read in reads_of(statement)]]
+        widest = max([widest, *[value.dtype.itemsize for value in values]])
+    lanes = PACKET_BYTES // widest
+    return lanes if axis.extent % lanes == 0 else 1
 
 
 def _independent_axes(kernel: Kernel) -> list[Axis]:
@@ -58,12 +84,14 @@ def _independent_axes(kernel: Kernel) -> list[Axis]:
 
 
 def _contiguous_last(plan: Plan, names: list[str]) -> list[str]:
-    """``names`` with the axis along which most accesses are contiguous innermost: neighbours read neighbours."""
-    flat = [memory_index(read.value, read.indices) for statement in plan.kernel.statements
-            for read in reads_of(statement) if read.indices]
+    """``names`` with the axis innermost along which neighbouring threads touch neighbouring elements."""
+    flat = [index for s in plan.kernel.statements if isinstance(s, Statement) for index in accesses(plan.kernel, s)]
+    if len(plan.kernel.statements) == 1 and not flat:
+        flat = [memory_index(read.value, read.indices) for read in reads_of(plan.kernel.statements[0]) if read.indices]
 
-    def contiguous(name: str) -> int:
-        return sum(stride(index, plan.nest.names[name]) == 1 for index in flat)
+    def cost(name: str) -> float:
+        return sum(access_cost(stride(index, plan.nest.names[name])) for index in flat)
 
-    best = max(names, key=lambda name: (contiguous(name), names.index(name)))
+    wide = [name for name in names if plan.extent(name) >= _WARP] or names
+    best = min(wide, key=lambda name: (cost(name), -names.index(name)))
     return [*[name for name in names if name != best], best]
