@@ -70,7 +70,7 @@ def order_assignments(order: Sequence[Computation]) -> list[Computation]:
     for version, writer in overwrites.by.items():
         if version in producers:
             writer.after.append(producers[version])
-    return _sorted_with_copies(result, overwrites)
+    return _sorted_with_copies(result, overwrites, producers)
 
 
 def reads_at_own_element(computation: Computation, version: Node) -> bool:
@@ -78,7 +78,8 @@ def reads_at_own_element(computation: Computation, version: Node) -> bool:
     return all(access.indices == computation.indices for access in computation.accesses if access.value is version)
 
 
-def _sorted_with_copies(order: list[Computation], overwrites: Overwrites) -> list[Computation]:
+def _sorted_with_copies(order: list[Computation], overwrites: Overwrites,
+                        producers: Mapping[Node, Computation]) -> list[Computation]:
     """The computations in order. Where some wait for each other in a circle, one reads a copy of the old version."""
     while True:
         result = _sorted(order)
@@ -92,10 +93,14 @@ def _sorted_with_copies(order: list[Computation], overwrites: Overwrites) -> lis
         if found is None:
             raise GraphError(f"{stuck[0].node!r} at {stuck[0].node.location} reads a buffer that must be overwritten "
                              "before; read ir.contiguous(buffer) instead")
-        copy = _read_copy(*found)
-        overwrites.by[found[1]].after = [copy if earlier is found[0] else earlier
-                                         for earlier in overwrites.by[found[1]].after]
-        order.insert(order.index(found[0]), copy)
+        reader, version = found
+        copy = _read_copy(reader, version)
+        writer = overwrites.by[version]
+        writer.after = [copy if earlier is reader else earlier for earlier in writer.after]
+        if version in producers:
+            producer = producers[version]
+            producer.readers = [copy if later is reader else later for later in producer.readers]
+        order.insert(order.index(reader), copy)
 
 
 def _read_copy(reader: Computation, version: Node) -> Computation:

@@ -92,6 +92,8 @@ class Partition:
                 self.successors[earlier].append(computation)
         for group in self.group_of.values():
             group.following, group.preceding = self._edges(group)
+        self._changes = 0  # of edges and ranks
+        self._latest: tuple[tuple[Group, Group, int], tuple[bool, set[Group]]] | None = None  # search
 
     @property
     def groups(self) -> list[Group]:
@@ -100,6 +102,7 @@ class Partition:
 
     def refresh(self, group: Group) -> None:
         """Finds the edges of a group anew, after its members or what they read have changed."""
+        self._changes += 1
         following, preceding = self._edges(group)
         for other in group.following - following:
             other.preceding.discard(group)
@@ -138,6 +141,9 @@ class Partition:
     def _between(self, start: Group, end: Group) -> tuple[bool, set[Group]]:
         """(True, the groups before ``end`` that ``start`` leads to) or (False, those behind ``start`` that lead to
         ``end``): both are searched in turn, and the smaller set is complete first."""
+        key = start, end, self._changes
+        if self._latest is not None and self._latest[0] == key:
+            return self._latest[1]
         forward: set[Group] = set()
         backward: set[Group] = set()
         ahead, behind = [start], [end]
@@ -150,7 +156,9 @@ class Partition:
                 if group.rank > start.rank and group not in backward:
                     backward.add(group)
                     behind.append(group)
-        return (True, forward) if not ahead else (False, backward)
+        result = (True, forward) if not ahead else (False, backward)
+        self._latest = key, result
+        return result
 
     def has_path(self, first: Group, second: Group) -> bool:
         """Whether a path through another group joins the two: as one kernel they would wait for themselves."""
@@ -171,6 +179,7 @@ class Partition:
         start, end = (kept, absorbed) if kept.rank < absorbed.rank else (absorbed, kept)
         self._order[start.rank] = self._order[end.rank] = None
         is_forward, between = self._between(start, end)
+        self._changes += 1
         if not between:
             kept.rank = end.rank if is_forward else start.rank
         else:
