@@ -73,7 +73,7 @@ def draw(what: Inspected, path: str | os.PathLike[str] | None = None, clusters: 
     if path is not None and Path(path).suffix in ("", ".dot", ".gv"):
         write_text(path, text)
     elif path is not None:
-        ir.draw(nodes, path, clusters)
+        ir.draw(nodes, Path(path), clusters)
     return text
 
 

@@ -23,8 +23,8 @@ class Parser(argparse.ArgumentParser):
     """argparse with one-line errors; an unknown option or command suggests the nearest one."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        keywords.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
-        super().__init__(*arguments, allow_abbrev=False, **keywords)
+        keywords = {"formatter_class": argparse.ArgumentDefaultsHelpFormatter, "allow_abbrev": False, **keywords}
+        super().__init__(*arguments, **keywords)
         self.set_defaults(_parser=self)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:

@@ -34,7 +34,8 @@ def next_token_probabilities(logits: Array, temperature: float = 1.0, top_k: int
         masked[kept] = logits[kept]
         logits = masked
     weights = np.exp((logits - logits.max()) / temperature)
-    return weights / weights.sum()
+    probabilities: Array = weights / weights.sum()
+    return probabilities
 
 
 def sample_token(

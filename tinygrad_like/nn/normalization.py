@@ -43,7 +43,7 @@ class BatchNorm(Module):
         centred = x - mean.reshape(1, -1, *[1] * (x.ndim - 2))
         variance = (centred * centred).mean(axes)
         if self.track_running_stats and self.training:
-            count = x.numel() // x.shape[1]
+            count = math.prod(int(size) for axis, size in enumerate(x.shape) if axis != 1)
             if count < 2:
                 raise ValueError(f"BatchNorm in training needs more than one value a channel, got {list(x.shape)}")
             unbiased = variance.detach() * (count / (count - 1))

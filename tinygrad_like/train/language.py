@@ -162,9 +162,9 @@ class LanguageRun:
         state.safe_save(self.model.state_dict(), self.directory.model)
         return str(self.directory.path)
 
-    def sample(self, prompt: str, count: int, **options: float) -> str:
+    def sample(self, prompt: str, count: int, temperature: float = 1.0, top_k: int | None = None) -> str:
         """A continuation of ``prompt`` by the model as it is now."""
-        text = Generator(self.model, self.tokenizer).text(prompt, count, **options)
+        text = Generator(self.model, self.tokenizer).text(prompt, count, temperature, top_k)
         self.model.train()
         return text
 

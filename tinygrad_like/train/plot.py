@@ -19,9 +19,9 @@ def plot_losses(records: Sequence[Record], path: str | os.PathLike[str], title: 
     figure = Figure(figsize=(7, 4), layout="constrained")  # no pyplot: its global state would touch the user's figures
     axes = figure.add_subplot(xlabel="step", ylabel="cross-entropy (nats)", title=title)
     axes.plot([r.step for r in records], [r.train_loss for r in records], label="train")
-    judged = [r for r in records if r.validation_loss is not None]
+    judged = [(r.step, r.validation_loss) for r in records if r.validation_loss is not None]
     if judged:
-        axes.plot([r.step for r in judged], [r.validation_loss for r in judged], label="validation")
+        axes.plot(*zip(*judged, strict=True), label="validation")
     axes.grid(alpha=0.3)
     axes.legend()
     with atomic_write(path) as file:

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -101,7 +102,7 @@ class ProgressReporter(Reporter):
             TextColumn("ETA {task.fields[left]}"),
             console=self._console, expand=True,
         )
-        fields = {"loss": "-", "speed": "compiling", "left": "-:--"}
+        fields: dict[str, Any] = {"loss": "-", "speed": "compiling", "left": "-:--"}
         self._task = self._progress.add_task("", total=self.total, completed=self.start, **fields)
 
     def __enter__(self) -> Reporter:
@@ -122,17 +123,18 @@ class ProgressReporter(Reporter):
         self._progress.update(self._task, completed=number, loss=f"{loss:.3f}", speed=speed, left=left)
 
 
-def make_reporter(*arguments: Any, as_json: bool = False, stream: TextIO | None = None, **keywords: Any) -> Reporter:
-    """The reporter that suits where the output goes; its arguments are ``Reporter``'s."""
+def make_reporter(
+    total: int, start: int = 0, units_per_step: int = 1, unit: str = "tokens", stream: TextIO | None = None,
+    as_json: bool = False,
+) -> Reporter:
+    """The reporter that suits where the output goes; the other arguments are ``Reporter``'s."""
     stream = sys.stdout if stream is None else stream
+    kind = Reporter
     if as_json:
-        return JsonReporter(*arguments, stream=stream, **keywords)
-    if stream.isatty() and os.environ.get("TERM", "") != "dumb":
-        try:
-            return ProgressReporter(*arguments, stream=stream, **keywords)
-        except ImportError:
-            pass  # rich is a convenience: without it there are plain lines
-    return Reporter(*arguments, stream=stream, **keywords)
+        kind = JsonReporter
+    elif stream.isatty() and os.environ.get("TERM", "") != "dumb" and find_spec("rich"):
+        kind = ProgressReporter  # rich is a convenience: without it there are plain lines
+    return kind(total, start, units_per_step, unit, stream)
 
 
 def losses(record: Record) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tinygrad_like.nn.optim.optimizer import state_dtype
 from tinygrad_like.tensor import Tensor
 
 
@@ -15,12 +16,12 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> Tensor:
     >>> loss.backward()
     >>> norm = clip_grad_norm_(model.parameters(), 1.0)
     """
-    owners = [p for p in parameters if p.grad is not None]
-    if not owners:
+    owned = [(p, p.grad) for p in parameters if p.grad is not None]
+    if not owned:
         raise RuntimeError("no parameter has a gradient; call backward() on the loss first")
-    squares = [p.grad.float().square().sum() if p.grad.dtype.itemsize < 4 else p.grad.square().sum() for p in owners]
-    norm = Tensor.stack(*squares).sum().sqrt() if len(squares) > 1 else squares[0].sqrt()
+    squares = [gradient.cast(state_dtype(p)).square().sum() for p, gradient in owned]
+    norm = squares[0].stack(*squares[1:]).sum().sqrt()
     scale = (max_norm / (norm + 1e-6)).minimum(1.0)
-    for p in owners:
-        p.grad = p.grad * scale.cast(p.grad.dtype)
+    for p, gradient in owned:
+        p.grad = gradient * scale.cast(gradient.dtype)
     return norm
