@@ -17,8 +17,8 @@ from ir.dtype import (
     float32_to_bfloat16, promote, round_to_bfloat16, to_dtype,
 )
 from ir.symbolic import (
-    BoundVariable, Dimension, SymbolicError, Variable, evaluate_dimension, is_symbolic, lower_bound, product,
-    same_product, upper_bound, variables_of,
+    BoundDimension, BoundVariable, Dimension, SymbolicError, Variable, evaluate_dimension, is_symbolic, lower_bound,
+    product, same_product, upper_bound, variables_of,
 )
 from ir.node import Location, Node, Shape, TensorType, live_node_count, located, make_node, remake_node, tagged
 from ir.op import GraphError, NoAttributes, Op, describe
@@ -35,9 +35,9 @@ from ir.rewrite import Capture, Match, RewriteError, Rewriter, Rule, rule
 from ir.simplify import simplify
 
 __all__ = [
-    "BoundVariable", "DType", "DTypeLike", "Dimension", "DrawingError", "Graph", "GraphError", "Location",
-    "NoAttributes", "Node", "Op", "Plan", "Scalar", "Shape", "SymbolicError", "TensorType", "TextError", "Variable",
-    "VerificationError", "bfloat16_to_float32", "buffers_by_name", "describe", "draw", "dtype_named",
+    "BoundDimension", "BoundVariable", "DType", "DTypeLike", "Dimension", "DrawingError", "Graph", "GraphError",
+    "Location", "NoAttributes", "Node", "Op", "Plan", "Scalar", "Shape", "SymbolicError", "TensorType", "TextError",
+    "Variable", "VerificationError", "bfloat16_to_float32", "buffers_by_name", "describe", "draw", "dtype_named",
     "dtype_of_numpy", "dtype_of_value", "dtypes", "evaluate", "evaluate_dimension", "float32_to_bfloat16",
     "format_graph", "format_type", "gradient", "inline_calls", "is_symbolic", "is_symbolic_graph", "jvp",
     "live_node_count", "located", "lower_bound", "make_node", "parse_graph", "product", "promote", "remake_node",

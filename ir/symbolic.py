@@ -19,9 +19,10 @@ truth are decided by the bounds, and raise SymbolicError where the bounds do not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import gcd
+from typing import Any
 
 
 class SymbolicError(ValueError):
@@ -231,13 +232,77 @@ class Variable(Dimension):
     def __reduce__(self) -> tuple[type[Variable], tuple[str, int, int]]:
         return Variable, (self.name, self._low, self._high)
 
+class _Bound:
+    """Arithmetic of a dimension whose variables have values: the result is bound to the same values."""
+
+    @property
+    def dimension(self) -> int | Dimension:
+        """The dimension as graphs hold it, without values."""
+        raise NotImplementedError
+
+    @property
+    def values(self) -> dict[str, int]:
+        """The value of each variable, by name."""
+        raise NotImplementedError
+
+    def _with(self, other: int | _Bound, combine: Callable[[Any, Any], Any]) -> BoundDimension:
+        if isinstance(other, _Bound):
+            return BoundDimension(combine(self.dimension, other.dimension),
+                                  tuple(sorted({**self.values, **other.values}.items())))
+        return BoundDimension(combine(self.dimension, other), tuple(sorted(self.values.items())))
+
+    def __add__(self, other: int | _Bound) -> BoundDimension:
+        return self._with(other, lambda x, y: x + y)
+
+    def __radd__(self, other: int) -> BoundDimension:
+        return self._with(other, lambda x, y: y + x)
+
+    def __sub__(self, other: int | _Bound) -> BoundDimension:
+        return self._with(other, lambda x, y: x - y)
+
+    def __rsub__(self, other: int) -> BoundDimension:
+        return self._with(other, lambda x, y: y - x)
+
+    def __mul__(self, other: int) -> BoundDimension:
+        return self._with(other, lambda x, y: x * y)
+
+    def __rmul__(self, other: int) -> BoundDimension:
+        return self._with(other, lambda x, y: y * x)
+
 
 @dataclass(frozen=True)
-class BoundVariable:
+class BoundDimension(_Bound):
+    """A dimension together with the values that its variables have in one run: ``Variable("n", 1, 8).bind(3) + 1``."""
+
+    bound: int | Dimension
+    items: tuple[tuple[str, int], ...]
+
+    @property
+    def dimension(self) -> int | Dimension:
+        return self.bound
+
+    @property
+    def values(self) -> dict[str, int]:
+        return dict(self.items)
+
+    def __repr__(self) -> str:
+        return f"{self.bound} with {', '.join(f'{name}={value}' for name, value in self.items)}"
+
+
+@dataclass(frozen=True)
+class BoundVariable(_Bound):
     """A variable and the value it has in one run. Graphs hold the variable; runs are given the value."""
 
     variable: Variable
     value: int
+
+    @property
+    def dimension(self) -> int | Dimension:
+        return self.variable
+
+    @property
+    def values(self) -> dict[str, int]:
+        return {self.variable.name: self.value}
 
     def unbind(self) -> tuple[Variable, int]:
         return self.variable, self.value

@@ -71,7 +71,7 @@ class TensorBase:
             if other._device is not device:
                 device = common_device(device, other._device)
             if other.symbols is not symbols:
-                symbols = {**(symbols or {}), **(other.symbols or {})} or None
+                symbols = merged_symbols(symbols, other.symbols)
         return self.from_result(node, device, symbols)
 
     # ------------------------------------------------------------------------------------------- properties
@@ -248,6 +248,17 @@ def keep_axes(node: Node, shape: Shape, axes: Iterable[int]) -> Node:
     return ir.reshape(node, tuple(1 if i in reduced else size for i, size in enumerate(shape)))
 
 
+def merged_symbols(first: dict[str, int] | None, second: dict[str, int] | None) -> dict[str, int] | None:
+    """The values of bounded variables of two values that meet; ValueError where a variable has two."""
+    if not first or not second:
+        return first or second
+    for name, value in second.items():
+        if first.get(name, value) != value:
+            raise ValueError(f"the variable {name!r} is bound to {first[name]} and to {value} in one expression; "
+                             "realize() the part with one value before using another")
+    return {**first, **second}
+
+
 def common_device(first: str | None, second: str | None) -> str | None:
     if first is None or second is None or first == second:
         return first or second
@@ -261,8 +272,8 @@ def shape_argument(shape: Any, rest: Sequence[Any] = ()) -> Shape:
 
 
 def _size(size: Any) -> Any:
-    if isinstance(size, ir.BoundVariable):
-        return size.variable
+    if isinstance(size, (ir.BoundVariable, ir.BoundDimension)):
+        return size.dimension
     if size is None or isinstance(size, Dimension) or (isinstance(size, int) and not isinstance(size, bool)):
         return size
     if isinstance(size, np.integer):

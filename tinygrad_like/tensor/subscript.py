@@ -147,10 +147,10 @@ def _symbolic_slice(start: Size | None, stop: Size | None, step: Size | None, si
 
 
 def _number(item: Any, symbols: dict[str, int]) -> Any:
-    """An int or Dimension from an index item; None stays. A bound variable also leaves its value in ``symbols``."""
-    if isinstance(item, ir.BoundVariable):
-        symbols[item.variable.name] = item.value
-        return item.variable
+    """An int or Dimension from an index item; None stays. What is bound also leaves its values in ``symbols``."""
+    if isinstance(item, (ir.BoundVariable, ir.BoundDimension)):
+        symbols.update(item.values)
+        return item.dimension
     if isinstance(item, np.integer):
         return int(item)
     return item if isinstance(item, (int, Dimension)) else None
