@@ -263,5 +263,6 @@ def _stand_for(owner: ref[TensorBase], buffer: Buffer) -> None:
 def _guards(trace: Trace, captured: set[Node]) -> list[Guard]:
     noted = {id(before.tensor): before for before in trace.regraded()}
     noted.update((number, trace.outside[number]) for number in trace.graded if number in trace.outside)
-    return [Guard(ref(tensor), grad is None, grad if grad is not None and grad.node in captured else None)
-            for tensor, _, grad in noted.values()]
+    return [Guard(ref(before.tensor), before.grad is None,
+                  before.grad if before.grad is not None and before.grad.node in captured else None)
+            for before in noted.values()]

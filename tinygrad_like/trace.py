@@ -36,6 +36,7 @@ class Before(NamedTuple):
     tensor: TensorBase
     node: Node
     grad: Tensor | None
+    symbols: dict[str, int] | None
 
 
 class Trace:
@@ -47,7 +48,8 @@ class Trace:
 
     def __init__(self) -> None:
         bring_to_memory()
-        self.outside = {id(tensor): Before(tensor, tensor.node, tensor.grad) for tensor in live.tensors()}
+        self.outside = {id(tensor): Before(tensor, tensor.node, tensor.grad, tensor.symbols)
+                        for tensor in live.tensors()}
         self.unbacked: list[TensorBase] = []
         self.graded: set[int] = set()
         self.draws: dict[RandomStream, int] = {}
@@ -104,9 +106,9 @@ class Trace:
 
     def restore(self, gradients: bool = True) -> None:
         """Every tensor of the outside world stands for what it stood for before (and has its gradient of then)."""
-        for tensor, node, grad in self.outside.values():
+        for tensor, node, grad, symbols in self.outside.values():
             if tensor.node is not node:
-                tensor.node = node
+                tensor.node, tensor.symbols = node, symbols
                 tensor._value = None
             if gradients and tensor.grad is not grad:
                 tensor.grad = grad

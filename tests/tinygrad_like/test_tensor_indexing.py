@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tensor_oracle import arrays, check, close, torch
 
-from tinygrad_like import Tensor, dtypes
+from tinygrad_like import Tensor, Variable, dtypes
 
 INDICES = [
     0,
@@ -231,3 +231,20 @@ def test_rejected_indices() -> None:
         x.scatter_reduce(0, Tensor([[1]]), Tensor([[1.0]]), "median")
     with pytest.raises(TypeError, match="one_hot needs integers"):
         x.one_hot(3)
+
+
+def test_bounded_variables() -> None:
+    n, i = Variable("n", 1, 8), Variable("i", 0, 7)
+    x = Tensor(np.arange(16, dtype=np.float32).reshape(2, 8))
+    part = x[:, : n.bind(3)]
+    assert part.shape == (2, n) and part.sum().item() == 30
+    close(part, x.numpy()[:, :3])
+    two, three = x[:, : n.bind(2)].sum(), x[:, : n.bind(3)].sum()  # one graph, two values
+    assert (two.item(), three.item(), two.item()) == (18, 30, 18)
+    with pytest.raises(ValueError, match="'n' is bound to 2 and to 3"):
+        two + three
+    cache = Tensor.zeros(2, 8).realize()
+    for k in (0, 3, 7):
+        cache[:, i.bind(k)] = Tensor([1.0 + k, 2.0])
+        cache.realize()
+    assert cache.tolist() == [[1, 0, 0, 4, 0, 0, 0, 8], [2, 0, 0, 2, 0, 0, 0, 2]]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import ir
 from tinygrad_like.tensor import live
-from tinygrad_like.tensor.base import TensorBase, common_device
+from tinygrad_like.tensor.base import TensorBase, common_device, merged_symbols
 from tinygrad_like.tensor.subscript import Subscript
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class AssignmentMixin(TensorBase):
         else:
             self.node = value.node
             self._device = self._device or value._device
-        self._value, self.symbols = None, _merged(self.symbols, value.symbols)
+        self._value, self.symbols = None, merged_symbols(self.symbols, value.symbols)
 
     def _store_part(self, value: TensorBase, subscript: Subscript) -> None:
         """``value`` becomes the box of ``subscript`` (flipped already, and without dropped dimensions)."""
@@ -88,7 +88,7 @@ class AssignmentMixin(TensorBase):
             self.node = ir.where(inside, ir.unslice(value.node, self.shape, subscript.ranges), self.node)
             self._device = self._device or value._device
         self._value = None
-        self.symbols = _merged(_merged(self.symbols, value.symbols), subscript.symbols)
+        self.symbols = merged_symbols(merged_symbols(self.symbols, value.symbols), subscript.symbols)
 
     def _store_to_origin(self, value: TensorBase) -> None:
         """This tensor is a part of another: that one is written, and this becomes the part of the result."""
@@ -138,7 +138,3 @@ class AssignmentMixin(TensorBase):
 
     def __imatmul__(self, x: Any) -> Tensor:
         return self.assign(self.matmul(x))
-
-
-def _merged(first: dict[str, int] | None, second: dict[str, int] | None) -> dict[str, int] | None:
-    return first if not second else {**(first or {}), **second}

@@ -15,6 +15,7 @@ from tinygrad_like.tensor.base import (
     broadcast_node,
     broadcast_shape,
     cast_node,
+    merged_symbols,
     plain_scalar,
 )
 from tinygrad_like.tensor.subscript import Subscript, adjacent, parse
@@ -54,7 +55,7 @@ class IndexingMixin(TensorBase):
         node = ir.reshape(node, subscript.shape())
         if not subscript.symbols:
             return self._make(node)
-        return self.from_node(node, self._device, {**(self.symbols or {}), **subscript.symbols})
+        return self.from_node(node, self._device, merged_symbols(self.symbols, subscript.symbols))
 
     def _index_tensor(self, item: Any) -> Tensor:
         """A list, array or tensor as an index tensor."""

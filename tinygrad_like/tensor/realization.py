@@ -7,7 +7,7 @@ in the same program (the runtime puts all reads of a version before the write of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 import ir
 from ir import Node
@@ -21,17 +21,20 @@ from tinygrad_like.tensor.base import TensorBase
 
 
 def realize(tensors: Sequence[TensorBase]) -> None:
-    """Computes the tensors, one program per device; afterwards each is a buffer of its own.
+    """Computes the tensors, each a buffer of its own afterwards: one program for all with the same device and symbols.
 
     While ``jit`` traces, values do not exist: nothing happens, for the program as a whole will compute them.
     """
     if live.current_trace() is not None:
         return
-    for device, group in _by_device(tensors).items():
-        group = [tensor for tensor in group if not _settled_by_value(tensor)]
+    for group in _groups(tensors):
+        group = [tensor for tensor in group if not live.is_buffer(tensor.node) and not _settled_by_value(tensor)]
+        if not group:
+            continue
         outputs = [tensor.node for tensor in group]
         distinct = _distinct(outputs)
-        for tensor, node, buffer in zip(group, outputs, compute(distinct, device, _symbols(group)), strict=True):
+        buffers = compute(distinct, group[0]._device, group[0].symbols)
+        for tensor, node, buffer in zip(group, outputs, buffers, strict=True):
             _settle(tensor, node, buffer_node(buffer))
 
 
@@ -46,7 +49,7 @@ def value(tensor: TensorBase) -> Buffer:
         node = tensor.node
         [buffer] = compute([node], tensor._device, tensor.symbols)
         known = tensor._value = buffer_node(buffer)
-        if _reads_memory([node]):
+        if not tensor.symbols and _reads_memory([node]):
             live.record(node, known, boundary=False)
     handle: Buffer = known.attributes.handle
     return handle
@@ -59,11 +62,15 @@ def compute(outputs: Sequence[Node], device: str | None = None, symbols: dict[st
     if assigns:
         readers, assigns = _with_stale_readers(list(outputs), assigns)
     readers = [reader for reader in readers if not _settled_by_value(reader)]
+    others = [reader for reader in readers if reader.symbols and reader.symbols != symbols]
+    if others:  # they need other values of variables than this program has, and must be computed before it
+        realize(others)
+        return compute(outputs, device, symbols)
     nodes = [*outputs, *_distinct([reader.node for reader in readers], copies=True)]
     settled = [(reader, reader.node) for reader in readers]  # the run changes the nodes of tensors
     place = get_device(device or Device.DEFAULT)
     started = _started(nodes)
-    buffers = run(started, {**(symbols or {}), **_symbols(readers)}, place)
+    buffers = run(started, symbols, place)
     _advance(assigns)
     for (reader, node), buffer in zip(settled, buffers[len(outputs):], strict=True):
         _settle(reader, node, buffer_node(buffer))
@@ -72,36 +79,37 @@ def compute(outputs: Sequence[Node], device: str | None = None, symbols: dict[st
 
 def _settle(tensor: TensorBase, node: Node, buffer: Node) -> None:
     """``tensor`` was computed: it is its buffer from now on."""
-    if _reads_memory([node]) and live.known_value(node) is None and node is not buffer:
+    if not tensor.symbols and _reads_memory([node]) and live.known_value(node) is None and node is not buffer:
         live.record(node, buffer, boundary=True)
-    tensor.node, tensor._value = buffer, None
+    _stand_for(tensor, buffer)
     tensor._device = buffer.attributes.handle.device.name
+
+
+def _stand_for(tensor: TensorBase, buffer: Node) -> None:
+    """``tensor`` is this buffer. Values of bounded variables stay with it only as long as its shape needs them."""
+    tensor.node, tensor._value = buffer, None
+    if tensor.symbols and not ir.variables_of(buffer.shape):
+        tensor.symbols = None
 
 
 def _settled_by_value(tensor: TensorBase) -> bool:
     """Whether the value was computed for reading already: the tensor takes the buffer over."""
     if tensor._value is None:
         return False
-    live.record(tensor.node, tensor._value, boundary=True)
-    tensor.node, tensor._value = tensor._value, None
+    if not tensor.symbols:  # with them one node has several values
+        live.record(tensor.node, tensor._value, boundary=True)
+    _stand_for(tensor, tensor._value)
     return True
 
 
-def _by_device(tensors: Iterable[TensorBase]) -> dict[str, list[TensorBase]]:
-    """The tensors that are not in memory yet, each once, by the device on which to compute them."""
-    groups: dict[str, list[TensorBase]] = {}
+def _groups(tensors: Iterable[TensorBase]) -> list[list[TensorBase]]:
+    """The tensors that are not in memory yet, each once, by device and by values of bounded variables."""
+    groups: dict[Hashable, list[TensorBase]] = {}
     for tensor in {id(tensor): tensor for tensor in tensors}.values():
         if not live.is_buffer(tensor.node):
-            groups.setdefault(tensor._device or Device.DEFAULT, []).append(tensor)
-    return groups
-
-
-def _symbols(tensors: Iterable[TensorBase]) -> dict[str, int]:
-    """The values of the bounded variables that the tensors were made with."""
-    merged: dict[str, int] = {}
-    for tensor in tensors:
-        merged.update(tensor.symbols or {})
-    return merged
+            key = (tensor._device or Device.DEFAULT, tuple(sorted((tensor.symbols or {}).items())))
+            groups.setdefault(key, []).append(tensor)
+    return list(groups.values())
 
 
 def _distinct(outputs: Sequence[Node], copies: bool = False) -> list[Node]:
@@ -240,6 +248,6 @@ def _advance(assigns: set[Node]) -> None:
     for tensor in live.tensors():
         buffer = versions.get(tensor.node)
         if buffer is not None:
-            tensor.node, tensor._value = buffer, None
+            _stand_for(tensor, buffer)
 
 
