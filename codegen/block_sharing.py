@@ -174,7 +174,8 @@ class Sharing:
                 yield Access(part.number, True)
 
     def _place_of(self, value: Any) -> Hashable:
-        return self.nest.kernel.in_place.get(value, value)
+        place: Hashable = self.nest.kernel.in_place.get(value, value)
+        return place
 
 
 class Pending:

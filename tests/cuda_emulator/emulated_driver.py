@@ -18,6 +18,9 @@ COMPILER = shutil.which("g++") or shutil.which("clang++")
 FLAGS = ("-x", "c++", "-std=c++17", "-O1", "-w", "-ffp-contract=off", "-shared", "-fPIC")
 
 
+_KERNEL = 'extern "C" __global__'
+
+
 class EmulationError(RuntimeError):
     """A kernel did what CUDA leaves undefined, or its text is not valid."""
 
@@ -77,6 +80,39 @@ class EmulatedDriver:
 
     def synchronize(self) -> None:
         """Launches have run when ``launch`` returns."""
+
+
+class BatchingDriver(EmulatedDriver):
+    """Compiles when a kernel is launched first, and then everything loaded so far as one translation unit.
+
+    Kernels of equal names are taken to be equal, as their names contain the hash of their structure.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        super().__init__(directory)
+        self.texts: dict[str, str] = {}
+        self._signatures: dict[str, int] = {}
+        self._compiled: dict[str, Any] = {}
+
+    def load(self, text: str, signatures: Mapping[str, int]) -> Mapping[str, Any]:
+        prelude, *functions = text.split(_KERNEL)
+        for function in functions:
+            name = next(name for name in signatures if f" {name}(" in function.partition("{")[0])
+            self.texts[name] = _KERNEL + function
+        self._prelude = prelude
+        self._signatures.update(signatures)
+        return {name: name for name in signatures}
+
+    def launch(self, kernel: Any, grid: Sequence[int], block: Sequence[int], arguments: Sequence[int]) -> None:
+        if kernel not in self._compiled:
+            missing = [name for name in self.texts if name not in self._compiled]
+            text = self._prelude + "".join(self.texts[name] for name in missing)
+            self._compiled.update(super().load(text, {name: self._signatures[name] for name in missing}))
+        super().launch(self._compiled[kernel], grid, block, arguments)
+
+    def source(self) -> str:
+        """One translation unit with every kernel that was loaded."""
+        return self._prelude + "".join(self.texts.values())
 
 
 def _launchers(text: str, signatures: Mapping[str, int]) -> str:
