@@ -25,13 +25,13 @@ class Row:
         return self.ours_ms / self.torch_ms
 
     def line(self) -> str:
-        return f"{self.name:14} {self.ours_ms:10.2f} {self.torch_ms:10.2f} {self.ratio:8.2f} {self.ours_first_s:9.2f}"
+        return f"{self.name:21} {self.ours_ms:10.3f} {self.torch_ms:10.3f} {self.ratio:8.2f} {self.ours_first_s:9.2f}"
 
     def json(self) -> str:
         return json.dumps({**asdict(self), "ratio": round(self.ratio, 3)})
 
 
-HEADING = f"{'workload':14} {'ours ms':>10} {'torch ms':>10} {'ratio':>8} {'first s':>9}"
+HEADING = f"{'workload':21} {'ours ms':>10} {'torch ms':>10} {'ratio':>8} {'first s':>9}"
 
 
 def compare(name: str, ours: Callable[[], object], theirs: Callable[[], object], rounds: int = 5,

@@ -30,3 +30,19 @@ GPT_SMALL = GPTShape(layers=4, heads=4, width=128, context=64, vocabulary=65, ba
 GPT_MEDIUM = GPTShape(layers=6, heads=6, width=384, context=256, vocabulary=65, batch=4)  # its character setting
 
 LEARNING_RATE = {"mlp": 1e-3, "gpt_small": 3e-4, "gpt_medium": 3e-4}
+
+# Single operations. Matmuls are (rows, columns, summed); the transposed forms are those of a layer's two gradients.
+MATMULS = (
+    (64, 64, 64), (128, 128, 128), (256, 256, 256), (512, 512, 512), (1024, 1024, 1024), (2048, 2048, 2048),
+    (2048, 768, 768), (2048, 3072, 768), (2048, 768, 3072), (1024, 50257, 768), (8, 768, 768), (1, 3072, 768),
+    (1, 50257, 768),
+)
+TRANSPOSED_MATMULS = (
+    ("tn", 1024, 1024, 1024), ("nt", 1024, 1024, 1024), ("tn", 768, 3072, 2048), ("nt", 2048, 768, 3072),
+    ("nt", 1, 50257, 768),
+)
+MATRIX = (4096, 1024)  # of elementwise, row and column operations
+ATTENTION = (2, 12, 512, 64)  # batch, heads, tokens, width of a head
+IMAGES, FILTERS = (16, 64, 32, 32), (64, 64, 3, 3)
+TABLE, TOKENS = (50257, 256), (8, 512)
+LOGITS = (512, 50257)
