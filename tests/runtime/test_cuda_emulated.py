@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "cuda_emulator")]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "cuda_emulator"))
 
 from cuda_graphs import CASES
 from emulated_driver import COMPILER, BatchingDriver, EmulationError
