@@ -37,7 +37,7 @@ class LoopKind(Enum):
 
 @dataclass(frozen=True)
 class Buffer:
-    """Memory of ``size`` elements. ``readonly`` and ``aliased`` (may overlap another parameter) hold for parameters."""
+    """Memory of ``size`` elements. ``readonly`` holds for parameters; one that is written may overlap another."""
 
     name: str
     dtype: DType
@@ -123,7 +123,7 @@ class LaneIndex:
 class Load:
     """``lanes`` consecutive elements from ``index`` on (a scalar for lanes == 1).
 
-    mask: a bool vector of the same lanes; a lane that is off is not read and yields ``fill`` (0 where None).
+    mask: a bool vector of the same lanes; a lane that is off is not read and yields 0.
     """
 
     buffer: Buffer
@@ -295,7 +295,7 @@ LoopStatement = Union[Let, Store, ScatterStore, AtomicAdd, For, If, Allocate, Ba
 
 @dataclass
 class Function:
-    """One launch. ``parameters`` in the order in which the program passes their addresses; ``symbols`` are read by name.
+    """One launch. ``parameters`` in the order in which the program passes their addresses; ``symbols`` by name.
 
     On a CPU the body is one PARALLEL loop, whose iterations are the tasks, or has none (then it is a single task).
     On a GPU the body's outermost loops are BLOCK and THREAD loops with constant bounds: the grid and block sizes.
