@@ -11,13 +11,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from runtime.cuda.compiler import CubinCompiler
+from runtime.disk_cache import DiskCache
 from runtime.errors import DeviceError, OutOfMemory
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Extent = tuple[int, int, int]
-
-# Explicit fma in the loop IR is fused; anything else is rounded operation by operation, as on every other device.
-NVCC_OPTIONS = ("-O3", "--fmad=false", "-std=c++17")
 
 
 class CudaDriver(Protocol):
@@ -46,10 +45,8 @@ class PyCudaDriver:
 
     def __init__(self) -> None:
         cuda, compiler = _import_pycuda()
-        self._cuda, self._compiler = cuda, compiler
-        cuda.init()
-        if cuda.Device.count() == 0:
-            raise DeviceError("CUDA: the driver finds no NVIDIA GPU on this machine; use TGL_DEVICE=CPU")
+        self._cuda = cuda
+        _require_gpu(cuda)
         gpu = cuda.Device(0)
         self._context = gpu.retain_primary_context()
         self._context.push()
@@ -57,6 +54,7 @@ class PyCudaDriver:
         self._stream = cuda.Stream()
         major, minor = gpu.compute_capability()
         self.architecture = f"sm_{major}{minor}"
+        self.compiler = CubinCompiler(compiler, self.architecture, DiskCache.default("cubins"))
 
     def allocate(self, nbytes: int) -> tuple[int, object]:
         try:
@@ -74,8 +72,7 @@ class PyCudaDriver:
         self._cuda.memcpy_dtoh(array, address)
 
     def load(self, text: str, signatures: Mapping[str, int]) -> Mapping[str, Any]:
-        cubin = self._compiler.compile(text, options=list(NVCC_OPTIONS), arch=self.architecture, no_extern_c=True)
-        module = self._cuda.module_from_buffer(cubin)
+        module = self._cuda.module_from_buffer(self.compiler.cubin(text))
         kernels = {}
         for name, parameters in signatures.items():
             kernels[name] = module.get_function(name)
@@ -96,6 +93,16 @@ def _import_pycuda() -> tuple[Any, Any]:
     except ImportError as error:
         raise DeviceError(f"CUDA: {_missing(error)}; use TGL_DEVICE=CPU where there is no GPU") from error
     return pycuda.driver, pycuda.compiler
+
+
+def _require_gpu(cuda: Any) -> None:
+    try:
+        cuda.init()
+        count = cuda.Device.count()
+    except cuda.Error as error:
+        raise DeviceError(f"CUDA: the NVIDIA driver does not start ({error}); use TGL_DEVICE=CPU") from error
+    if count == 0:
+        raise DeviceError("CUDA: the driver finds no NVIDIA GPU on this machine; use TGL_DEVICE=CPU")
 
 
 def _missing(error: ImportError) -> str:
