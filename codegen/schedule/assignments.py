@@ -86,12 +86,14 @@ def _sorted_with_copies(order: list[Computation], overwrites: Overwrites,
         if len(result) == len(order):
             return result
         done = set(result)
-        stuck = [computation for computation in order if computation not in done]
+        stuck = {computation: None for computation in order if computation not in done}
         reads = ((reader, access.value) for reader in stuck if reader.kind is not Kind.SCAN
-                 for access in reader.accesses if access.value in overwrites.by)
+                 for access in reader.accesses
+                 if access.value in overwrites.by and producers.get(access.value) not in stuck)
         found = next(((reader, value) for reader, value in reads if value is not reader.overwrites), None)
         if found is None:
-            raise GraphError(f"{stuck[0].node!r} at {stuck[0].node.location} reads a buffer that must be overwritten "
+            first = next(iter(stuck)).node
+            raise GraphError(f"{first!r} at {first.location} reads a buffer that must be overwritten "
                              "before; read ir.contiguous(buffer) instead")
         reader, version = found
         copy = _read_copy(reader, version)
