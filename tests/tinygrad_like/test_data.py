@@ -87,7 +87,7 @@ def test_the_real_test_files(shared):
     digits = load_digits(shared / "data" / "mnist")
     assert len(digits.train_labels) == 8000 and len(digits.test_labels) == 2000
     assert np.bincount(np.concatenate([digits.train_labels, digits.test_labels])).tolist() == [
-        980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]  # fmt: skip
+        980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
 
 def test_bad_directories_are_refused(tmp_path):

@@ -20,7 +20,7 @@ from tinygrad_like.io import (
 )
 
 DTYPES = ["bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32",
-          "float64"]  # fmt: skip
+          "float64"]
 
 
 def arrays(rng) -> dict[str, StoredTensor]:

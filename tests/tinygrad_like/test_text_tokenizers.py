@@ -153,7 +153,7 @@ def test_gpt2_equals_tokenizers(gpt2, shared):
         ('{"format": "tinygrad_like tokenizer", "kind": "byte pairs", "tokens": ["a"], "merges": [], "special": []}',
          "no token of its own"),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_file_is_one_clear_line(tmp_path, content, message):
     path = tmp_path / "tokenizer.json"
     path.write_text(content)

@@ -24,10 +24,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _NUMPY = {
     "BOOL": "|b1", "U8": "|u1", "I8": "|i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",
     "U64": "<u8", "I64": "<i8", "F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8",
-}  # fmt: skip
+}
 _HEADER_LIMIT = 100_000_000
 _FOREIGN = {b"PK\x03\x04": "a zip archive, as torch.save writes", b"\x80\x02": "a pickle", b"\x80\x04": "a pickle",
-            b"\x93NUMPY": "a NumPy file", b"\x89HDF": "an HDF5 file", b"GGUF": "a GGUF file"}  # fmt: skip
+            b"\x93NUMPY": "a NumPy file", b"\x89HDF": "an HDF5 file", b"GGUF": "a GGUF file"}
 
 
 class StoredTensor(NamedTuple):

@@ -1,0 +1,55 @@
+"""Training does not grow: a thousand steps leave as many nodes, tensors and bytes as a hundred."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from ir.node import live_node_count
+from tinygrad_like import Tensor, nn
+from tinygrad_like.tensor import live
+from tinygrad_like.train import training_step
+
+
+def make_step(compiled):
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.1), nn.Linear(8, 1)).train()
+    optimizer = nn.optim.Adam(nn.state.get_parameters(model), 1e-3)
+    data = np.random.default_rng(0).standard_normal((16, 4)).astype(np.float32)
+    if compiled:
+        step = training_step(lambda x: model(x).square().mean(), optimizer, clip=1.0)
+        return lambda: step(1e-3, data).item()
+
+    def step():
+        optimizer.zero_grad()
+        loss = model(Tensor(data)).square().mean()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def measure():
+    gc.collect()
+    return live_node_count(), len(live.tensors()), tracemalloc.get_traced_memory()[0]
+
+
+@pytest.mark.parametrize(("compiled", "steps"), [(True, 1000), (False, 60)])
+def test_steps_do_not_grow(compiled, steps):
+    step = make_step(compiled)
+    tracemalloc.start()
+    try:
+        for _ in range(steps // 10):
+            step()
+        nodes, tensors, size = measure()
+        for _ in range(steps):
+            step()
+        nodes_after, tensors_after, size_after = measure()
+    finally:
+        tracemalloc.stop()
+    assert nodes_after <= nodes + 10
+    assert tensors_after <= tensors + 2
+    assert size_after - size < 100_000
