@@ -5,6 +5,7 @@ A tensor is a name for a node of the graph. Methods build nodes; nothing is comp
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
@@ -115,6 +116,15 @@ class TensorBase:
     def numel(self) -> Size:
         """The number of elements."""
         return ir.product(self._node.shape)
+
+    @property
+    def max_shape(self) -> tuple[int, ...]:
+        """The shape with the largest value of every bounded dimension."""
+        return tuple(ir.upper_bound(size) for size in self.shape)
+
+    def max_numel(self) -> int:
+        """The number of elements of ``max_shape``."""
+        return math.prod(self.max_shape)
 
     def size(self, dim: int | None = None) -> Size | Shape:
         """The shape, or the size of one dimension (PyTorch's habit)."""

@@ -21,6 +21,7 @@ from tinygrad_like.tensor.cumulative import CumulativeMixin
 from tinygrad_like.tensor.data import DataMixin, node_of
 from tinygrad_like.tensor.functions import FunctionsMixin
 from tinygrad_like.tensor.indexing import IndexingMixin
+from tinygrad_like.tensor.linear_algebra import LinearAlgebraMixin
 from tinygrad_like.tensor.loss import LossMixin
 from tinygrad_like.tensor.movement import MovementMixin
 from tinygrad_like.tensor.normalization import NetworkMixin
@@ -48,7 +49,7 @@ class _TensorType(type):
 class Tensor(
     DataMixin, AutogradMixin, AssignmentMixin, CreationMixin, RandomMixin, FunctionsMixin, ActivationMixin,
     MovementMixin, PaddingMixin, RearrangeMixin, ReductionMixin, CumulativeMixin, IndexingMixin, ContractionMixin,
-    PoolingMixin, LossMixin, NetworkMixin, SortingMixin, metaclass=_TensorType,
+    PoolingMixin, LossMixin, NetworkMixin, SortingMixin, LinearAlgebraMixin, metaclass=_TensorType,
 ):
     """A multi-dimensional array of one dtype on one device, computed when its value is asked for.
 
