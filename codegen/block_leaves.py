@@ -127,17 +127,18 @@ class BlockLeaves(LeafWriter):
             stride *= self.sharing.sizes[dimension]
         return scratch.buffer, place
 
-    def store(self, buffer: Buffer, index: Index, value: Atom, point: Point, conditions: Conditions = ()) -> None:
+    def store(self, buffer: Buffer, index: Index, value: Atom, point: Point, conditions: Conditions = (),
+              streaming: bool = False) -> None:
         leader = () if buffer.space is Space.SCRATCH else self._is_leader()
         if leader and buffer in [self.buffers[place] for place in self._replaced]:
             self.meet()  # the other threads have loaded what is replaced
         existing = self._existing(point) if buffer.space is Space.GLOBAL else ()
         test = self.builder.conjunction((*leader, *existing))
         if test is None:
-            super().store(buffer, index, value, point, conditions)
+            super().store(buffer, index, value, point, conditions, streaming)
             return
         with self.builder.body(conditional=True) as scope:
-            super().store(buffer, index, value, point, conditions)
+            super().store(buffer, index, value, point, conditions, streaming)
         self.builder.append(If(test, scope.statements, []))
         self.builder.forget(buffer)
 

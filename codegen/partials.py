@@ -16,12 +16,30 @@ from codegen.kernel import Contraction, Home, Kernel, Read, ScanStatement, State
 from codegen.monoids import accumulator_dtype
 from codegen.nest import reads_of
 from codegen.placement import memory_extents, memory_index
+from codegen.target import Target
 from ir.dtype import DType
 
-CHUNKS = 32
-PARALLEL_ENOUGH = 16
-_CHUNK_WORK = 1 << 14
-_COLUMN_TILE = 64
+
+@dataclass(frozen=True)
+class Chunking:
+    """When a reduction is cut into chunks, and into how many.
+
+    most: chunks of one reduction. enough: independent tasks from which on nothing is cut. work: elements that are worth
+    a chunk. columns and products: the results of a column reduction and of a contraction that make one task. depth:
+    the length of a chunk of a contraction, at least.
+    """
+
+    most: int = 32
+    enough: int = 16
+    work: int = 1 << 14
+    columns: int = 64
+    products: int = 1
+    depth: int = 1
+
+    @staticmethod
+    def of(target: Target) -> Chunking:
+        """For a GPU: enough blocks for its many processors."""
+        return Chunking(128, 128, 1 << 14, 32, 64 * 64, 256) if target.kind == "cuda" else Chunking()
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,34 +54,35 @@ class Temporary:
         return prod(self.shape) * self.dtype.itemsize
 
 
-def without_accumulators(kernel: Kernel) -> list[Kernel]:
+def without_accumulators(kernel: Kernel, target: Target) -> list[Kernel]:
     """The same computation by kernels in which no parallel loop is reduced over.
 
     Reductions over the kernel's outer loops (``Home.ACCUMULATOR``) are computed for each chunk of the outermost reduced
     loop; a kernel that follows combines the chunks. Where the other outer loops are parallel enough, one chunk does.
     """
+    chunking = Chunking.of(target)
     accumulators = [s for s in kernel.statements if isinstance(s, Statement) and s.home is Home.ACCUMULATOR]
     if accumulators:
         reduced = [axis for axis in kernel.axes if any(axis in s.reduced for s in accumulators)]
         free = [axis for axis in kernel.axes if axis not in reduced]
         ordered = replace(kernel, axes=(*free, *reduced))
         inner = prod(axis.extent for s in accumulators for axis in s.axes if axis not in kernel.axes)
-        chunks = _chunk_count(reduced[0], prod(axis.extent for axis in free),
+        chunks = _chunk_count(chunking, reduced[0], prod(axis.extent for axis in free),
                               prod(axis.extent for axis in reduced) * max(1, inner))
         return _chunked(ordered, accumulators, reduced[0], chunks)
-    wide = _wide_reduction(kernel)
+    wide = _wide_reduction(kernel, chunking)
     if wide is None:
         return [kernel]
     return _chunked(kernel, *wide)
 
 
-def _chunk_count(axis: Axis, parallel: int, work: int) -> int:
-    if parallel >= PARALLEL_ENOUGH or axis.limit is not None:
+def _chunk_count(chunking: Chunking, axis: Axis, parallel: int, work: int) -> int:
+    if parallel >= chunking.enough or axis.limit is not None:
         return 1
-    return max(1, min(CHUNKS, axis.extent, work * parallel // _CHUNK_WORK))
+    return max(1, min(chunking.most, axis.extent, work * parallel // chunking.work))
 
 
-def _wide_reduction(kernel: Kernel) -> tuple[list[Statement], Axis, int] | None:
+def _wide_reduction(kernel: Kernel, chunking: Chunking) -> tuple[list[Statement], Axis, int] | None:
     """Reductions with too few results to share out, over an axis that all of them reduce: (them, the axis, chunks)."""
     statements = [s for s in kernel.statements if isinstance(s, Statement) and s.reduced and not s.scatter]
     if len(statements) != len(kernel.statements) or not statements:
@@ -73,22 +92,26 @@ def _wide_reduction(kernel: Kernel) -> tuple[list[Statement], Axis, int] | None:
             s.monoid in ("argmax", "argmin") for s in statements):
         return None
     common = frozenset.intersection(*(s.reduced for s in statements))
-    results = max(_independent(s) for s in statements)
+    results = max(_independent(s, chunking) for s in statements)
     work = max(prod(axis.extent for axis in s.axes) for s in statements)
     order = [axis for axis in statements[0].axes if axis in common and axis.limit is None]
-    if not order or work < 4 * _CHUNK_WORK or results >= PARALLEL_ENOUGH:
+    if not order or work < 4 * chunking.work or results >= chunking.enough:
         return None
-    axis = max(order[:1] if order[0].extent >= PARALLEL_ENOUGH else order, key=lambda a: a.extent)
-    chunks = min(CHUNKS, axis.extent, work // _CHUNK_WORK)
+    axis = max(order[:1] if order[0].extent >= chunking.enough else order, key=lambda a: a.extent)
+    chunks = min(chunking.most, axis.extent, work // chunking.work)
+    if chunking.depth > 1 and any(s.contraction is not None for s in statements):
+        chunks = min(chunks, axis.extent // chunking.depth)
     return (statements, axis, chunks) if chunks > 1 else None
 
 
-def _independent(statement: Statement) -> int:
+def _independent(statement: Statement, chunking: Chunking) -> int:
     """How many tasks the results of a reduction make: one a row, or one a tile of columns."""
     results = prod(axis.extent for axis in statement.axes if axis not in statement.reduced)
+    if statement.contraction is not None and chunking.products > 1:
+        return results // chunking.products
     contiguous = any(memory_index(read.value, read.indices).coefficient(axis) == 1
                      for read in reads_of(statement) for axis in statement.reduced)
-    return results if contiguous else results // _COLUMN_TILE
+    return results if contiguous else results // chunking.columns
 
 
 def _chunked(kernel: Kernel, reductions: list[Statement], axis: Axis, chunks: int) -> list[Kernel]:

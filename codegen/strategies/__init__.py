@@ -24,7 +24,7 @@ __all__ = ["Plan", "plan_kernel"]
 
 def plan_kernel(kernel: Kernel, target: Target) -> list[Plan]:
     """One plan for each launch that the kernel takes, in order."""
-    return [_plan(part, target) for part in without_accumulators(kernel)]
+    return [_plan(part, target) for part in without_accumulators(kernel, target)]
 
 
 def _plan(kernel: Kernel, target: Target) -> Plan:

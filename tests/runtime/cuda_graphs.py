@@ -126,6 +126,7 @@ CASES: dict[str, Case] = {
     "cross-entropy of a long row": Case(with_gradients(_cross_entropy), (normal(5, 3000), integers(0, 3000, 5))),
     **{f"product {m}x{k}x{n}": Case(with_gradients(matmul), (normal(m, k), normal(k, n)))
        for m, k, n in ((1, 1, 1), (3, 5, 7), (64, 64, 64), (70, 37, 65), (1, 256, 100), (17, 300, 1), (33, 20, 100))},
+    "a long product": Case(matmul, (normal(40, 3000), normal(3000, 33))),
     "a' b": Case(with_gradients(lambda a, b: matmul(swap(a), b)), (normal(40, 33), normal(40, 20))),
     "a b'": Case(with_gradients(lambda a, b: matmul(a, swap(b))), (normal(33, 40), normal(20, 40))),
     "batched": Case(with_gradients(lambda a, b: matmul(swap(a), swap(b))),
