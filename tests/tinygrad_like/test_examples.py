@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 
@@ -49,6 +50,22 @@ def test_gpt_small(root, tmp_path):
     text = run(root, tmp_path, "gpt.py", "--steps", 4, "--layers", 1, "--width", 16, "--heads", 2, "--context", 8,
                "--evaluate-every", 2, "--evaluation-batches", 2)
     assert "tgl sample runs/gpt" in text and (tmp_path / "runs" / "gpt" / "model.safetensors").exists()
+
+
+def test_ctrl_c_saves_and_the_run_goes_on(root, tmp_path):
+    small = ["--layers", "1", "--width", "16", "--heads", "2", "--context", "8", "--evaluate-every", "5"]
+    command = [sys.executable, "-u", str(root / "examples" / "gpt.py"), "--steps", "100000", *small]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        for line in process.stdout:
+            if line.startswith("step "):
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stdout.read()
+    assert process.returncode == 130
+    step = int(re.search(r"interrupted after step (\d+); everything is saved in runs/gpt", rest)[1])
+    assert "tgl train --resume runs/gpt" in rest
+    text = run(root, tmp_path, "gpt.py", "--resume", "runs/gpt", "--steps", step + 2)
+    assert f"resuming runs/gpt after step {step}" in text
 
 
 def test_dump_ir(root, tmp_path):
