@@ -15,7 +15,9 @@ def softmax():
     return Tensor(np.arange(512, dtype=np.float32).reshape(8, 64)).softmax()
 
 
-MARKS = {"graph": "reduce", "schedule": "kernel", "loops": "serial", "llvm": "define", "asm": "ret", "cuda": "__global__"}
+MARKS = {
+    "graph": "reduce", "schedule": "kernel", "loops": "serial", "llvm": "define", "asm": "ret", "cuda": "__global__",
+}
 
 
 @pytest.mark.parametrize("stage", STAGES)
