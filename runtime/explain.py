@@ -64,7 +64,7 @@ class Explanation:
             rows += [["", "", "", "", "", reason, ""] for reason in more]
         table = table_text(["#", "kernel", "strategy", "bytes", "flops", "ends because", "from"], rows)
         return (f"{table}\n{self.kernel_count} kernels, {bytes_text(self.bytes_moved)} moved, "
-                f"{count_text(self.flops)}floating-point operations")
+                f"{count_text(self.flops).strip()} floating-point operations")
 
 
 def explain(outputs: Sequence[Node], target: Target | None = None) -> Explanation:

@@ -17,8 +17,8 @@ import os
 import platform
 import sys
 import warnings
-from collections.abc import Sequence
-from weakref import WeakSet
+from collections.abc import Callable, Sequence
+from weakref import WeakSet, finalize
 
 from runtime.cpu.affinity_ir import MAXIMUM_CPUS
 from runtime.cpu.jit import Library
@@ -44,7 +44,7 @@ def available_cpus() -> Sequence[int]:
 
 class ThreadPool:
     """The workers of a loaded pool. They start with the first call of ``start`` and end with ``stop``, at the latest
-    when the interpreter exits; a forked child starts its own.
+    with this object or when the interpreter exits; a forked child starts its own.
 
     threads: how many threads regions run on, with the caller.
     """
@@ -75,17 +75,25 @@ class ThreadPool:
         self._set_cpus(ctypes.addressof((ctypes.c_int32 * len(cpus))(*cpus)), len(cpus))
         self.threads = self._start(self.threads)
         self._started = True
+        self._finalizer = finalize(self, _end_workers, self._library, self._stop)
 
     def stop(self) -> None:
         """Ends and joins the workers; regions then run serially until the next ``start``."""
         if self._started:
             self._started = False
-            self._stop()
+            self._finalizer()
 
     def forget(self) -> None:
         """In a forked child: the workers stayed in the parent."""
+        if self._started:
+            self._finalizer.detach()
         self._started = False
         self._forget()
+
+
+def _end_workers(library: Library, stop: Callable[[], None]) -> None:
+    """Ends the workers of a pool that is gone; their code, ``library``, stays loaded until they have ended."""
+    stop()
 
 
 _pools: WeakSet[ThreadPool] = WeakSet()

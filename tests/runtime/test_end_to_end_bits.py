@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -119,3 +121,16 @@ def test_poisoned_memory_does_not_change_bits(name: str) -> None:
         return StepwiseExecutable(device, prepared.program, Poison(prepared.program))
 
     assert bits_on(device, name, poisoned) == bits_on(device, name)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="counts threads through Linux's /proc")
+def test_the_workers_of_a_device_end_with_it() -> None:
+    def threads() -> int:
+        program_cache.clear()
+        gc.collect()
+        return len(os.listdir("/proc/self/task"))
+
+    before = threads()
+    for _ in range(5):
+        bits_on(CpuDevice(threads=3), "long sums")
+    assert threads() <= before  # otherwise they run code that is no longer there

@@ -35,7 +35,11 @@ class Grower:
             self.pool.append(made)
 
     def unary(self, x: Node) -> Node:
-        return self.random.choice([ir.tanh, ir.neg, ir.sin, ir.abs, ir.erf, ir.floor])(x)
+        return self.random.choice([ir.tanh, ir.neg, ir.sin, ir.abs, ir.erf, self.steps])(x)
+
+    def steps(self, x: Node) -> Node:
+        """A staircase whose edges are not where tanh and erf end."""
+        return ir.floor(ir.add(ir.mul(x, ir.constant_like(x, 3.7)), ir.constant_like(x, 0.21)))
 
     def matching(self, x: Node) -> Node:
         """A value of the shape of ``x``."""
