@@ -13,7 +13,10 @@ python=${PYTHON:-python3}
 export TGL_DEVICE=CUDA
 "$python" -c 'from runtime.device import get_device; print(get_device(), get_device().target)' || exit 2
 
-"$python" -m pytest tests/tinygrad_like tests/runtime tests/gpu -p no:cacheprovider \
+# Left out: the CPU device and its thread pool, and the emulation of CUDA, which are tested on any machine.
+cpu_only=(tests/runtime/test_cpu_device.py tests/runtime/test_thread_pool.py tests/runtime/test_cuda_emulated.py
+          tests/tinygrad_like/test_cuda_training.py)
+"$python" -m pytest tests/gpu tests/runtime tests/tinygrad_like "${cpu_only[@]/#/--ignore=}" -p no:cacheprovider \
   --junitxml="$directory/results.xml" >"$directory/pytest.log" 2>&1
 status=$?
 tail -n 40 "$directory/pytest.log"
