@@ -25,12 +25,14 @@ from tinygrad_like.nn.normalization import (
     LayerNorm2d,
     RMSNorm,
 )
+from tinygrad_like.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from tinygrad_like.nn.transformer import TransformerBlock
 
 __all__ = [
-    "GELU", "AvgPool2d", "BCEWithLogitsLoss", "BatchNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "Conv1d",
-    "Conv2d", "Conv3d", "ConvTranspose2d", "CrossEntropyLoss", "Dropout", "Embedding", "Flatten", "GroupNorm",
-    "Identity", "InstanceNorm", "L1Loss", "LayerNorm", "LayerNorm2d", "LeakyReLU", "Linear", "MSELoss", "MaxPool2d",
-    "Module", "ModuleList", "MultiHeadAttention", "RMSNorm", "ReLU", "Sequential", "SiLU", "Sigmoid", "Softmax",
-    "Tanh", "TransformerBlock", "causal_mask", "datasets", "init", "optim", "state",
+    "GELU", "GRU", "LSTM", "RNN", "AvgPool2d", "BCEWithLogitsLoss", "BatchNorm", "BatchNorm1d", "BatchNorm2d",
+    "BatchNorm3d", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose2d", "CrossEntropyLoss", "Dropout", "Embedding",
+    "Flatten", "GRUCell", "GroupNorm", "Identity", "InstanceNorm", "L1Loss", "LSTMCell", "LayerNorm",
+    "LayerNorm2d", "LeakyReLU", "Linear", "MSELoss", "MaxPool2d", "Module", "ModuleList", "MultiHeadAttention",
+    "RMSNorm", "RNNCell", "ReLU", "Sequential", "SiLU", "Sigmoid", "Softmax", "Tanh", "TransformerBlock",
+    "causal_mask", "datasets", "init", "optim", "state",
 ]
