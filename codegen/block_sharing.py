@@ -19,7 +19,8 @@ from codegen.placement import Placement, Scratch
 from codegen.steps import ScheduleError
 from ir.node import Node
 
-SHARED_BYTES = 44 << 10  # of the 48 KiB that every GPU gives a block; the rest is for partial results
+SHARED_BYTES = 48 << 10  # what every GPU gives a block
+_PARTIAL_BYTES = 16  # of one thread's partial result, at most: a double and a position
 _PRIVATE_ELEMENTS = 1 << 12
 _DISTRIBUTED = (Kind.THREAD, Kind.SHARED)
 _WARP = 32
@@ -103,7 +104,7 @@ class Sharing:
 
     def _place(self) -> None:
         """Gives every scratch a buffer: shared while there is room, first for what threads hand to each other."""
-        room = SHARED_BYTES
+        room = SHARED_BYTES - sum(self._partial_bytes(number) for number in self.placement.reductions)
         scratches = sorted(self.placement.scratches.items(), key=lambda item: item[0] not in self.communicated)
         for number, (value, scratch) in enumerate(scratches):
             if isinstance(value, Temporary):
@@ -121,6 +122,14 @@ class Sharing:
                 raise ScheduleError(f"{value} takes {nbytes} bytes of shared memory; {room} are left")
             else:
                 self._place_privately(value, scratch, number)
+
+    def _partial_bytes(self, number: int) -> int:
+        """An upper bound of what combining the threads of one reduction takes."""
+        dimensions = self.combined(number)
+        if not self.needs_partials(dimensions):
+            return 0
+        columns = max(1, self.sizes[0] // _WARP) if 0 in dimensions else self.sizes[0]
+        return columns * self.sizes[1] * _PARTIAL_BYTES
 
     def _slots(self, value: Node, scratch: Scratch) -> tuple[int, ...]:
         """The dimensions along which each thread works on a point of its own outside the scratch."""

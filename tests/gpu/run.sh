@@ -11,7 +11,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 python=${PYTHON:-python3}
 
 export TGL_DEVICE=CUDA
-"$python" -c 'from runtime.device import get_device; print(get_device(), get_device().target)' || exit 2
+"$python" - <<'END' || exit 2
+import sys
+from runtime import DeviceError, get_device
+try:
+    print(get_device(), get_device().target)
+except DeviceError as error:
+    sys.exit(f"{error}")
+END
 
 # Left out: the CPU device and its thread pool, and the emulation of CUDA, which are tested on any machine.
 cpu_only=(tests/runtime/test_cpu_device.py tests/runtime/test_thread_pool.py tests/runtime/test_cuda_emulated.py
