@@ -18,7 +18,7 @@ from ir.node import Node
 
 def build_kernel(partition: Partition, group: Group) -> Kernel:
     """The kernel that computes the members of ``group``; its boundaries are left to ``order``."""
-    members = sorted(group.members, key=lambda member: (member.contraction is None, member.number))
+    members = _in_order(partition, group)
     if isinstance(members[0].scan, ScanStatement):
         return _scan_kernel(members[0], members[0].scan)
     stored = {member.node for member in members if partition.is_stored(member)}
@@ -35,6 +35,24 @@ def build_kernel(partition: Partition, group: Group) -> Kernel:
     kernel.bytes_moved = sum(map(bytes_of, (*kernel.inputs, *kernel.outputs)))
     kernel.flops = sum(map(_flops, statements))
     return kernel
+
+
+def _in_order(partition: Partition, group: Group) -> list[Computation]:
+    """The members in an order in which they can run: contractions first, else as they are numbered.
+
+    Numbers alone are not enough: a value that is computed again may have made a reader of an old version out of a
+    member whose number is higher than that of the member that overwrites it.
+    """
+    pending = sorted(group.members, key=lambda member: (member.contraction is None, member.number))
+    result: dict[Computation, None] = {}
+    while pending:
+        for member in pending:
+            producers = (partition.producers.get(access.value) for access in member.accesses)
+            before = [earlier for earlier in (*producers, *member.after) if earlier in group.members]
+            if all(earlier in result for earlier in before):
+                result[member] = None
+        pending = [member for member in pending if member not in result]
+    return list(result)
 
 
 # ------------------------------------------------------------------------------------------------------- axes
