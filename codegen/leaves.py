@@ -28,6 +28,8 @@ from codegen.steps import ScheduleError
 from ir.dtype import DType, dtypes
 from ir.node import Node
 
+STREAMED_BYTES = 16 << 20  # values from this size on bypass the caches
+
 
 class LeafWriter:
     """Writes leaves where the walk stands.
@@ -129,9 +131,22 @@ class LeafWriter:
                     self.store(*self._place(statement.value, indices), value, point, conditions)
                 if statement.home is Home.MEMORY:
                     index = memory_index(statement.value, indices)
-                    self.store(self.buffers[statement.value], index, value, point, conditions)
+                    self.store(self.buffers[statement.value], index, value, point, conditions,
+                               self._is_streamed(statement))
 
-    def store(self, buffer: Buffer, index: Index, value: Atom, point: Point, conditions: Conditions = ()) -> None:
+    def _is_streamed(self, statement: Statement) -> bool:
+        """True where a value is too large for its readers to find it in a cache, and is only written here.
+
+        Stores past the caches then save the reading of every line before it is overwritten.
+        """
+        value = statement.value
+        reduction = next((r for r in self.placement.reductions.values() if r.compute.statement is statement), None)
+        return (self.buffers[value].size * value.dtype.itemsize >= STREAMED_BYTES
+                and value not in self.nest.kernel.in_place and value not in self.placement.reread
+                and not (reduction and reduction.stored))
+
+    def store(self, buffer: Buffer, index: Index, value: Atom, point: Point, conditions: Conditions = (),
+              streaming: bool = False) -> None:
         """Writes to the element at a resolved index, or to one for every lane, where the conditions hold."""
         evaluator = self.evaluator(point)
         value = self.builder.convert(value, buffer.dtype)
@@ -146,7 +161,7 @@ class LeafWriter:
         mask = None if test is None else self.builder.splat(test, point.lanes)
         vector = self.builder.splat(value, point.lanes)
         if stride == 1:
-            self.builder.store(buffer, evaluator.index(evaluator.first_lane(index)), vector, mask)
+            self.builder.store(buffer, evaluator.index(evaluator.first_lane(index)), vector, mask, streaming)
         else:
             indices = self.builder.splat(evaluator.index(index), point.lanes)
             self.builder.append(ScatterStore(buffer, indices, vector, mask))

@@ -191,8 +191,9 @@ class LoopBuilder:
     def lane_index(self, dtype: DType, lanes: int) -> Atom:
         return self.let(LaneIndex(ValueType(dtype, lanes)), "lane")
 
-    def store(self, buffer: Buffer, index: Atom, value: Atom, mask: Atom | None = None) -> None:
-        self.append(Store(buffer, index, value, mask))
+    def store(self, buffer: Buffer, index: Atom, value: Atom, mask: Atom | None = None,
+              streaming: bool = False) -> None:
+        self.append(Store(buffer, index, value, mask, streaming))
 
 
 def literal(value: Scalar, dtype: DType, lanes: int = 1) -> Literal:

@@ -9,7 +9,8 @@ from codegen.placement import memory_index
 from codegen.strategies.plan import Plan, access_cost, stride
 from codegen.target import Target
 
-_SCALAR_COST = 1.0
+_SCALAR_COST = 0.3  # of an access, beside that of a vector of them
+_CHAINS = 8
 
 
 def plan_scan(kernel: Kernel, target: Target) -> Plan:
@@ -22,8 +23,7 @@ def plan_scan(kernel: Kernel, target: Target) -> Plan:
     lanes = target.lanes(4)
     vector = _vector_axis(statement, lanes)
     if vector is None:
-        plan.reorder([*free, step])
-        plan.make_tasks(free, statement.axis.extent)
+        _plan_chains(plan, statement, free, step)
         return plan
     name = plan.name(vector)
     others = [other for other in free if other != name]
@@ -39,6 +39,23 @@ def plan_scan(kernel: Kernel, target: Target) -> Plan:
     tasks = others[:1] if inside != name else others
     plan.make_tasks(tasks, statement.axis.extent * lanes)
     return plan
+
+
+def _plan_chains(plan: Plan, statement: ScanStatement, free: list[str], step: str) -> None:
+    """Scalar code: several rows side by side, so that the latency of one row's steps is hidden by the others."""
+    plan.reorder([*free, step])
+    rows = next((name for name in reversed(free) if plan.nest.names[name].limit is None and plan.extent(name) > 1), "")
+    if rows:
+        chains = max(1, _CHAINS // len(statement.carries))
+        inside = rows
+        if plan.extent(rows) > chains:
+            tiles, inside = plan.split(rows, chains)
+            free = [tiles if name == rows else name for name in free]
+        else:
+            free = [name for name in free if name != rows]
+        plan.reorder([*free, step, inside])
+        plan.unroll(inside)
+    plan.make_tasks(free, statement.axis.extent * _CHAINS)
 
 
 def _vector_axis(statement: ScanStatement, lanes: int) -> Axis | None:
