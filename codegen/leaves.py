@@ -242,12 +242,14 @@ class LeafWriter:
             groups.setdefault(key.indices, []).append(key)
         for indices, keys in groups.items():
             point = self.accumulators.points[keys[0]]
+            begins_anew = self.placement.reductions[compute.number].stored and not self._continues(
+                compute, keys[0], point)  # asked before the lanes are combined
             total = combine_tree(self.builder, statement.monoid, [states[key] for key in keys])
             if self._reduces_lanes(compute, point):
                 total = combine_lanes(self.builder, statement.monoid, total)
                 point = Point(point.axes)
             total = self.across_threads(compute, total)
-            if self.placement.reductions[compute.number].stored and not self._continues(compute, keys[0], point):
+            if begins_anew:
                 total = combine(self.builder, statement.monoid, (self._stored(statement, indices, point),), total)
             for key in keys:
                 del self.accumulators.points[key]

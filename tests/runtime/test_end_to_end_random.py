@@ -160,6 +160,19 @@ def test_random_graphs_of_larger_values(agree: Agree, seed: int) -> None:
     check_random_graph(agree, seed, LARGE_SHAPES, 200_000)
 
 
+@pytest.mark.parametrize("seed", [175, 288, 2104])
+def test_random_graphs_that_once_failed(agree: Agree, seed: int) -> None:
+    check_random_graph(agree, seed, SHAPES, 4000)
+
+
+def test_a_reduction_over_lanes_and_an_outer_loop_keeps_both(agree: Agree) -> None:
+    def build(x: Node) -> list[Node]:
+        parts = ir.reshape(ir.window(ir.add(x, x), 0, 2, 2, 1, 0, 0, 0.0), (2, 5, 4))
+        return [ir.reduce("sum", parts, (0, 1)), ir.reduce("max", parts, (1, 2))]
+
+    agree(build, np.arange(40, dtype=np.float32).reshape(8, 5))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1000, 1400))
 def test_many_random_graphs(agree: Agree, seed: int) -> None:
