@@ -32,7 +32,7 @@ class Chunking:
     most: int = 32
     enough: int = 16
     work: int = 1 << 14
-    columns: int = 64
+    columns: int = 1024
     products: int = 1
     depth: int = 1
 

@@ -11,14 +11,18 @@ from __future__ import annotations
 from itertools import takewhile
 from math import prod
 
+from codegen.block_copies import CopyBlock
 from codegen.index import Axis
 from codegen.kernel import Kernel, Statement
+from codegen.monoids import accumulator_dtype
 from codegen.nest import Compute, Path
 from codegen.strategies.plan import Plan, access_cost, accesses, element_bytes, stride
 from codegen.target import Target
 
 _REDUCTION_VECTORS = 4  # independent accumulators of a reduction along the lanes
 _COLUMN_VECTORS = 4
+_SUMMED_ROWS = 8  # rows that are added up together where their columns are summed
+_BLOCK_TILES, _BLOCKS = 64, 32  # tiles of columns whose sums stay in the L1 cache; how many blocks are wanted
 
 
 def plan_sweeps(kernel: Kernel, target: Target) -> Plan:
@@ -163,12 +167,55 @@ def _plan_columns(plan: Plan, axis: Axis, lanes: int) -> None:
     else:
         tile, block = plan.split(vector, count * lanes)
         inner = list(plan.split(block, lanes)) if count > 1 else [block]
+    long = _long_rows(plan, axis) if tile and not summed else None
+    if long is not None:
+        tile, block = _tile_blocks(plan, tile, prod(plan.extent(name) for name in others))
+        inner = [block, *inner]
     for name in inner if deep else []:
         plan.sink(name)
+    if long is not None:
+        _sum_long_rows(plan, long, inner)
+        inner = inner[1:]
     if len(inner) > 1:
         plan.unroll(inner[0])
     plan.vectorize(inner[-1])
     _column_tasks(plan, others, tile, work)
+
+
+def _long_rows(plan: Plan, vector: Axis) -> Compute | None:
+    """A reduction of columns whose rows do not stay in a cache: they are to be read as they lie, in long pieces.
+
+    It is the only statement with inner loops, and those are one loop over the rows.
+    """
+    deep = [computes for computes, _ in plan.sweeps() if _inner_axes(plan, computes)]
+    if len(deep) != 1 or len(deep[0]) != 1:
+        return None
+    (compute,), statement = deep[0], deep[0][0].statement
+    assert isinstance(statement, Statement)
+    (rows, *others) = _inner_axes(plan, [compute])
+    dtype, monoid = statement.value.dtype, statement.monoid or "arg"
+    if (others or not plan.nest.reduces(compute, rows) or rows.limit is not None or rows.extent < 2 * _SUMMED_ROWS
+            or monoid.startswith("arg") or accumulator_dtype(monoid, dtype) is not dtype):
+        return None
+    nbytes = prod((rows.extent, vector.extent, statement.value.dtype.itemsize))
+    streams = any(stride(index, vector) == 1 and stride(index, rows) not in (0, 1)
+                  for index in accesses(plan.kernel, statement))
+    return compute if streams and nbytes > plan.target.l1_bytes else None
+
+
+def _tile_blocks(plan: Plan, tile: str, others: int) -> tuple[str, str]:
+    """Cuts the loop over tiles of columns into blocks whose sums stay in the L1 cache; enough of them to share out."""
+    block = max(_BLOCK_TILES // 16, min(_BLOCK_TILES, plan.extent(tile) * others // _BLOCKS))
+    return plan.split(tile, min(block, plan.extent(tile)), peel=False)
+
+
+def _sum_long_rows(plan: Plan, compute: Compute, inner: list[str]) -> None:
+    """A few rows at a time across a whole block of columns, whose sums are kept in storage in between."""
+    (rows,) = _inner_axes(plan, [compute])
+    groups, row = plan.split(plan.name(rows), _SUMMED_ROWS, compute.number)
+    block, *vectors = inner
+    plan.reorder([groups, block, row, *vectors], compute.number)
+    plan.unroll(row, compute.number)
 
 
 def _crossing_axis(plan: Plan, vector: Axis) -> Axis | None:
@@ -190,6 +237,9 @@ def _plan_transposition(plan: Plan, vector: Axis, crossing: Axis, lanes: int) ->
     tiles, lane = plan.split(lane, lanes)
     plan.reorder([*others, blocks, tiles, inside, lane])
     plan.vectorize(lane)
+    for computes, _ in plan.sweeps():
+        for compute in computes:
+            plan.do(CopyBlock(compute.number, inside, lane))
     work = prod(axis.extent for axis in plan.kernel.axes)
     names = [*others, blocks]
     plan.make_tasks(names, max(1, work // prod(plan.extent(name) for name in names)))
