@@ -20,10 +20,10 @@ def mlp_step(images: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
 
     @jit
     def step(x: Tensor, y: Tensor) -> Tensor:
-        optimizer.zero_grad()
         loss = model(x).sparse_categorical_crossentropy(y)
         loss.backward()
         optimizer.step()
+        optimizer.zero_grad()
         return loss
 
     with Tensor.train():
@@ -39,10 +39,10 @@ def gpt_step(shape: workloads.GPTShape, rate: float, tokens: np.ndarray, targets
 
     @jit
     def step(x: Tensor, y: Tensor) -> Tensor:
-        optimizer.zero_grad()
         loss = model.loss(x, y)
         loss.backward()
         optimizer.step()
+        optimizer.zero_grad()
         return loss
 
     return lambda: _run(step, x, y)

@@ -43,7 +43,7 @@ class LanguageSettings:
     context: int = 64
     batch: int = 12
     steps: int = 1000
-    rate: float = 1e-3
+    rate: float = 2e-3
     warmup: int = 100
     weight_decay: float = 0.1
     b2: float = 0.99
