@@ -23,7 +23,7 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"tgl {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     for name, (module, help_line) in _COMMANDS.items():
-        command = commands.add_parser(name, help=help_line, description=f"{help_line.capitalize()}.")
+        command = commands.add_parser(name, help=help_line, description=f"{help_line[0].upper()}{help_line[1:]}.")
         module.add_arguments(command)
         command.set_defaults(handler=module.run)
     return parser

@@ -19,11 +19,18 @@ _EXPECTED = (InputError, GraphError, DrawingError, RuntimeFailure)
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 
 
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Help that states defaults, except where there is none to state."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse with one-line errors; an unknown option or command suggests the nearest one."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        keywords = {"formatter_class": argparse.ArgumentDefaultsHelpFormatter, "allow_abbrev": False, **keywords}
+        keywords = {"formatter_class": _Formatter, "allow_abbrev": False, **keywords}
         super().__init__(*arguments, **keywords)
         self.set_defaults(_parser=self)
 
