@@ -25,13 +25,17 @@ def _check_siblings() -> None:
 _check_siblings()
 
 from ir import Variable, dtypes  # noqa: E402  # only after the check
+from tinygrad_like.calls import checkpoint, custom_vjp  # noqa: E402
 from tinygrad_like.context import Context, GlobalCounters  # noqa: E402
+from tinygrad_like.derivatives import hessian, jacobian, jvp, stop_gradient, vjp  # noqa: E402
 from tinygrad_like.device import Device  # noqa: E402
 from tinygrad_like.inspect import draw, dump, explain, profile  # noqa: E402
 from tinygrad_like.jit import TinyJit, jit  # noqa: E402
 from tinygrad_like.tensor import Tensor  # noqa: E402
+from tinygrad_like.tensor.scan import scan  # noqa: E402
 from tinygrad_like.trace import JitError  # noqa: E402
 from tinygrad_like.transforms import grad, value_and_grad  # noqa: E402
+from tinygrad_like.vectorize import vmap  # noqa: E402
 
 __version__ = "0.1.0"
 __all__ = [
@@ -42,12 +46,21 @@ __all__ = [
     "Tensor",
     "TinyJit",
     "Variable",
+    "checkpoint",
+    "custom_vjp",
     "draw",
     "dtypes",
     "dump",
     "explain",
     "grad",
+    "hessian",
+    "jacobian",
     "jit",
+    "jvp",
     "profile",
+    "scan",
+    "stop_gradient",
     "value_and_grad",
+    "vjp",
+    "vmap",
 ]

@@ -41,7 +41,7 @@ def value_and_grad(function: Function, argnums: int | Sequence[int] = 0, has_aux
         missing = [number for number in numbers if not -len(arguments) <= number < len(arguments)]
         if missing:
             raise ValueError(f"grad by argument {missing[0]} of a call with {len(arguments)} positional arguments")
-        differentiated = {number % len(arguments): _Differentiated(arguments[number]) for number in numbers}
+        differentiated = {number % len(arguments): Differentiated(arguments[number]) for number in numbers}
         given = [differentiated[i].stand_in() if i in differentiated else x for i, x in enumerate(arguments)]
         try:
             result = function(*given, **keywords)
@@ -76,7 +76,7 @@ def grad(function: Function, argnums: int | Sequence[int] = 0, has_aux: bool = F
     return transformed
 
 
-class _Differentiated:
+class Differentiated:
     """One argument that is differentiated by.
 
     Each of its floating-point tensors is stood in for by a view of it that is no other node, so that equal arguments
@@ -113,6 +113,14 @@ class _Differentiated:
             for tensor, (mark, node) in zip(self._tensors, self.marks.items(), strict=True):
                 if tensor.node is mark:
                     tensor.node = node
+
+    def like(self, value: Any) -> list[Any]:
+        """The leaves of ``value``, nested like the argument (a dict by paths for an object), one for each mark."""
+        leaves, structure = flatten(value)
+        wanted = self._structure if self._named is None else flatten(dict(self._named))[1]
+        if structure != wanted:
+            raise ValueError(f"expected a nest like the argument, {wanted.paths()}; got {structure.paths()}")
+        return [leaf for leaf, own in zip(leaves, self._leaves, strict=True) if _has_gradient(own)]
 
     def gradient(self, parts: Sequence[Tensor]) -> Any:
         """The gradients in the nesting of the argument."""
