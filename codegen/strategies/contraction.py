@@ -13,12 +13,15 @@ from codegen.index import Axis
 from codegen.kernel import Contraction, Kernel, Statement
 from codegen.placement import memory_index
 from codegen.strategies.dot_form import plan_dot_form
-from codegen.strategies.operands import operand_stride, sides
+from codegen.strategies.operands import operand_bytes, operand_stride, sides
 from codegen.strategies.plan import Plan, accesses, element_bytes, stride
 from codegen.strategies.register_tile import plan_register_tile
 from codegen.strategies.sweeps import plan_sweeps
 from codegen.target import Target
 
+_WELL_FILLED = 0.8  # of the lanes
+_WORTH_SCATTERING = 1.25  # by how much better lanes must be filled to be stored one by one
+_LONG_SUM = 128  # terms
 _PACK_ROWS = 16  # rows that must share a panel to pay for packing it with long strides
 
 
@@ -33,6 +36,11 @@ def plan_contraction(kernel: Kernel, target: Target) -> Plan:
     lanes = target.lanes(element_bytes([s for s in kernel.statements if isinstance(s, Statement)]))
     vector = _contiguous_axis(kernel, statement, lanes)
     along = _dot_axis(contraction)
+    filled = max((_filled(axis, lanes) for axis in (vector, along) if axis is not None), default=0.0)
+    if filled < _WELL_FILLED:
+        better = _filling_axis(contraction, filled, lanes, target)
+        if better is not None:
+            return plan_register_tile(kernel, target, number, better, lanes)
     if along is not None and (vector is None or not _reads_lanes_well(contraction, vector)):
         return plan_dot_form(kernel, target, number, along, lanes)
     if vector is None:
@@ -63,6 +71,28 @@ def _contiguous_axis(kernel: Kernel, statement: Statement, lanes: int) -> Axis |
              if 2 * axis.extent >= lanes and axis.limit is None}
     best = max(votes, key=lambda axis: votes[axis], default=None)
     return best if best is not None and votes[best] else None
+
+
+def _filled(axis: Axis, lanes: int) -> float:
+    """How much of the vectors along ``axis`` is used."""
+    return axis.extent / (-(-axis.extent // lanes) * lanes)
+
+
+def _filling_axis(contraction: Contraction, filled: float, lanes: int, target: Target) -> Axis | None:
+    """An axis that fills vectors better than ``filled``, though the output is not contiguous along it.
+
+    Storing the output lane by lane, and packing the operand by gathers, must be worth it: for long sums and enough
+    rows, but not for panels that leave the caches. The smaller operand is packed.
+    """
+    depth = prod(axis.extent for axis in contraction.k)
+    if depth < _LONG_SUM or depth * target.vector_bytes > target.l2_bytes:
+        return None
+    least = max(_WELL_FILLED, _WORTH_SCATTERING * filled)
+    fitting = [axis for axis in (*contraction.n, *contraction.m) if axis.limit is None and axis.extent >= lanes
+               and _filled(axis, lanes) >= least
+               and prod(row.extent for row in sides(contraction, axis).rows) >= _PACK_ROWS]
+    return min(fitting, default=None, key=lambda axis: (
+        operand_bytes(getattr(contraction, sides(contraction, axis).lanes)), axis.extent))
 
 
 def _dot_axis(contraction: Contraction) -> Axis | None:

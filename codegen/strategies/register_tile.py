@@ -34,6 +34,7 @@ _REUSES = 4  # row tiles that must share a packed panel
 _NESTED_ACCUMULATORS = 20
 _LONG_EPILOGUE = 6  # operations an element
 _REGISTER_TILE = 8  # accumulators up to which any epilogue is written out
+_ENOUGH_ROWS = 8  # that a register tile is worth
 _TAPS = 7  # a reduced axis this short is written out inside a longer one
 
 
@@ -67,10 +68,21 @@ class _Tiling(Plan):
         self.number, self.lanes = number, lanes
         self.contraction: Contraction = statement.contraction
         self.sides = sides(self.contraction, vector)
-        self.rows = longest(self.sides.rows)
+        self.rows = self._row_axis()
         self.k = [self.name(axis) for axis in self.contraction.k]
         self.flops = 2 * prod(axis.extent for axis in {*kernel.axes, *self.contraction.k})
         self.vector = vector
+
+    def _row_axis(self) -> Axis | None:
+        """The axis of the tile's rows: the longest; of the window of a convolution the one whose rows lie together.
+
+        Rows that are far apart, in steps of the cache's ways, would evict each other.
+        """
+        near = [axis for axis in self.sides.rows if axis.limit is None and axis.extent >= _ENOUGH_ROWS]
+        if len(self.contraction.k) == 1 or not near:
+            return longest(self.sides.rows)
+        splats = getattr(self.contraction, self.sides.splats)
+        return min(near, key=lambda axis: abs(operand_stride(splats, axis) or _PANEL_BYTES))
 
     def planned(self) -> Plan:
         height, width = register_tile(self.target.vector_registers, self.rows.extent if self.rows else 1,
@@ -84,7 +96,10 @@ class _Tiling(Plan):
         for name in tile:
             self.sink(name)
         self._order_taps()
-        if row_tiles and self.extent(row_tiles) >= _REUSES:
+        shared = self._sharing(outer)
+        if shared:
+            self._pack_columns(shared[0], column_tiles, vectors, lane)
+        elif row_tiles and self.extent(row_tiles) >= _REUSES:
             self._pack_panel(row_tiles, vectors, lane)
         if self.packs_rows:
             self.do(Stage(self.sides.splats, self.number, column_tiles, (row_tiles, *self.k, row), row))
@@ -111,6 +126,8 @@ class _Tiling(Plan):
 
         Few row blocks: each packs its panel anew. The numbers depend on the shape alone.
         """
+        shared = self._sharing(outer)
+        outer = [name for name in outer if name not in shared]
         rest, columns = prod(self.extent(name) for name in outer), self.extent(column_tiles)
         rows = self.extent(row_tiles) if row_tiles else 1
         wanted = max(1, min(_MAXIMUM_TASKS, self.flops // _TASK_FLOPS))
@@ -120,7 +137,7 @@ class _Tiling(Plan):
         if self.packs_rows:
             grouped = max(grouped, -(-columns // across))
         column_blocks, column_tiles = self.split(column_tiles, grouped, peel=False)
-        blocks, inside = [*outer, column_blocks], [column_tiles]
+        blocks, inside = [*outer, column_blocks], [*shared, column_tiles]
         if row_tiles:
             row_block, row_tiles = self.split(row_tiles, -(-rows // row_blocks), peel=False)
             blocks.append(row_block)
@@ -159,6 +176,23 @@ class _Tiling(Plan):
         panel = prod(self.extent(name) for name in (*self.k, vectors, lane)) * self.target.vector_bytes // self.lanes
         if (self.sides.stride_of_vector != 1 or scattered) and panel <= _PANEL_BYTES:
             self.do(Stage(self.sides.lanes, self.number, row_tiles, (*self.k, vectors, lane), lane))
+
+    def _sharing(self, outer: list[str]) -> list[str]:
+        """The loops outside the tile, but for one that makes tasks, for all of which operands packed once will do.
+
+        That is worth it where the operand is gathered, lane by lane.
+        """
+        operand = getattr(self.contraction, self.sides.lanes)
+        axes = [self.nest.names[name] for name in outer]
+        depth = prod(self.extent(name) for name in self.k)
+        if (self.sides.stride_of_vector == 1 or self.packs_rows or any(axis.limit is not None for axis in axes)
+                or depth * self.vector.extent * self.target.vector_bytes > _PANEL_BYTES * self.lanes):
+            return []
+        return [name for name, axis in zip(outer, axes, strict=True) if operand_stride(operand, axis) == 0][1:]
+
+    def _pack_columns(self, at: str, column_tiles: str, vectors: str, lane: str) -> None:
+        """Packs the operand that is read in vectors for all tiles of a block of columns, outside the loop ``at``."""
+        self.do(Stage(self.sides.lanes, self.number, at, (column_tiles, *self.k, vectors, lane), lane))
 
     @property
     def packs_rows(self) -> bool:
