@@ -121,7 +121,8 @@ def _gather(node: Node, new_of: Values, size: Size) -> Node:
 
 def _scatter(node: Node, new_of: Values, size: Size) -> Node:
     batch, mode = node.attributes
-    return ir.scatter(*(widened(x, new_of, size) for x in node.operands), batch + 1, mode)
+    x, index, updates = (widened(operand, new_of, size) for operand in node.operands)
+    return ir.scatter(x, index, updates, batch + 1, mode)
 
 
 _RULES: dict[str, Rule] = {

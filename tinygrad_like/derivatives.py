@@ -153,7 +153,7 @@ class _Traced:
 
 def _blocks(output: Node, marks: Sequence[Node]) -> list[Node]:
     """The derivatives of ``output`` by the marks, [*output.shape, *mark.shape]; the cotangents form an identity."""
-    count = int(ir.product(output.shape))
+    count = ir.upper_bound(ir.product(output.shape))
     seed = ir.fresh_parameter(*output.type)
     rows = _zeros_for_none(ir.gradient([output], [seed], list(marks)), marks)
     basis = Tensor.eye(count, dtype=output.dtype).node

@@ -52,7 +52,7 @@ def _stand_ins(leaves: Sequence[Any], axes: Sequence[int | None]) -> tuple[list[
     """The leaves as one example sees them, what the stand-ins stand for, and the size of the batch."""
     given, replacements, sizes = list(leaves), {}, {}
     for number, (leaf, axis) in enumerate(zip(leaves, axes, strict=True)):
-        if not isinstance(leaf, TensorBase) or axis is None:
+        if not isinstance(leaf, Tensor) or axis is None:
             continue
         if not leaf.ndim:
             raise ValueError(f"vmap batches over dimension {axis} of a scalar tensor; give None for it in in_axes")
@@ -67,7 +67,7 @@ def _stand_ins(leaves: Sequence[Any], axes: Sequence[int | None]) -> tuple[list[
     return given, replacements, next(iter(sizes.values()))
 
 
-def _front(tensor: Any, axis: int) -> Tensor:
+def _front(tensor: Tensor, axis: int) -> Tensor:
     """``tensor`` with dimension ``axis`` first."""
     place = tensor._axis(axis)
     return tensor if place == 0 else tensor.permute(place, *(i for i in range(tensor.ndim) if i != place))

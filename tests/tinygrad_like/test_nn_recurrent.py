@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import ir
-from tinygrad_like import Tensor, nn
+from tinygrad_like import Tensor, jit, nn
 
 CASES = [
     ("RNN", {}),
@@ -169,3 +169,21 @@ def test_errors_say_what_was_expected():
         layer(Tensor.ones(5, 2, 3), lengths=[1, 2, 3])
     with pytest.raises(ValueError, match="'tanh' or 'relu'"):
         nn.RNN(3, 4, nonlinearity="sine")
+
+
+def test_a_compiled_training_step_lowers_the_loss():
+    layer, head = nn.LSTM(3, 8, bidirectional=True), nn.Linear(16, 2)
+    optimizer = nn.optim.Adam([*layer.parameters(), *head.parameters()], lr=0.02)
+
+    @jit
+    def step(x: Tensor, y: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = head(layer(x)[0]).reshape(-1, 2).cross_entropy(y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    data = np.random.default_rng(5).standard_normal((6, 4, 3)).astype(np.float32)
+    labels = (data.sum(2) > 0).astype(np.int32).reshape(-1)
+    losses = [step(Tensor(data), Tensor(labels)).item() for _ in range(40)]
+    assert losses[-1] < 0.3 * losses[0]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
+import ir
 from ir import dtypes
 from tinygrad_like.nn import init
 from tinygrad_like.nn.module import Module
@@ -49,7 +48,7 @@ class _InstanceNorm(Module):
 
     def _own_statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
         space = tuple(range(-self.dimensions, 0))
-        count = math.prod(int(size) for size in x.shape[-self.dimensions:])
+        count = ir.upper_bound(ir.product(x.shape[-self.dimensions:]))
         if self.training and count < 2:
             raise ValueError(f"{type(self).__name__} in training needs more than one value a channel, got "
                              f"{list(x.shape)}")

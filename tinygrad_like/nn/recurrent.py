@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Union
 
+import ir
 from ir import dtypes
 from tinygrad_like.context import Context
 from tinygrad_like.nn.module import Module
@@ -106,7 +107,7 @@ class Recurrent(Module):
         """The initial states, each [layers * directions, batch, hidden_size]."""
         shape = (self.num_layers * self._directions, rows.shape[1], self.hidden_size)
         if hx is None:
-            dtype = self.weight_hh_l0.dtype
+            dtype = getattr(self, _names(0, 0)[1]).dtype
             return [Tensor.zeros(*shape, dtype=dtype, device=rows.device) for _ in range(self.state_count)]
         given = list(hx) if isinstance(hx, (tuple, list)) else [hx]
         given = [state.unsqueeze(1) for state in given] if alone else given
@@ -180,7 +181,7 @@ def _kept(rows: Tensor, lengths: Tensor | Sequence[int]) -> Tensor:
     steps, batch = rows.shape[:2]
     if given.shape != (batch,) or given.dtype.is_float:
         raise ValueError(f"lengths are integers of shape [{batch}], got {given.dtype}{list(given.shape)}")
-    numbers = Tensor.arange(steps, dtype=dtypes.int32).reshape(steps, 1)
+    numbers = Tensor.from_node(ir.iota(steps)).reshape(steps, 1)
     return (numbers < given.cast(dtypes.int32).reshape(1, batch)).unsqueeze(2)
 
 
