@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ir import graph
-from ir.node import Node, TensorType, make_node
+from ir.node import Node, TensorType, make_node, tagged
 from ir.op import Body, GraphError, Op, describe
 from ir.ops.source import BUFFER, PARAMETER, parameter
 
@@ -52,8 +52,9 @@ PROJECT = Project()
 
 
 def project(node: Node, result: int) -> Node:
-    """Result number ``result`` of a node that has several."""
-    return make_node(PROJECT, (node,), ProjectAttributes(result))
+    """Result number ``result`` of a node that has several; it has the node's tag, so that there is one of each."""
+    with tagged(node.tag):
+        return make_node(PROJECT, (node,), ProjectAttributes(result))
 
 
 def results_of(node: Node) -> tuple[Node, ...]:

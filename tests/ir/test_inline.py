@@ -60,3 +60,12 @@ def test_calls_inside_the_body_of_a_scan() -> None:
     assert "call" not in ir.format_graph([flat]) and "call" in ir.format_graph([result])
     values = {xs: np.arange(4.0)}
     np.testing.assert_allclose(ir.evaluate([flat], values)[0], np.sin(np.arange(4.0)).sum())
+
+
+def test_a_result_has_the_tag_of_its_node():
+    total, x = ir.parameter(0, ir.dtypes.float32, ()), ir.parameter(1, ir.dtypes.float32, ())
+    body = ir.Body((total, x), (ir.add(total, x), total))
+    with ir.tagged(7):
+        scan = ir.scan(body, [ir.constant(0, ir.dtypes.float32)], [ir.constant(1, ir.dtypes.float32, (3,))])
+        inside = ir.project(scan, 1)
+    assert ir.project(scan, 1) is inside and inside.tag == 7

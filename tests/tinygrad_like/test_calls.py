@@ -108,3 +108,16 @@ def test_errors(log1pexp):
     wrong.defvjp(lambda x: (x, None), lambda _, g: g.sum())
     with pytest.raises(ValueError, match="for an argument of shape"):
         wrong(Tensor([1.0, 2.0]))
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_checkpoint_of_a_recurrence(kind, rng):
+    layer, x = getattr(nn, kind)(3, 4), Tensor(rng.standard_normal((5, 2, 3)).astype(np.float32))
+
+    def loss(x):
+        return layer(x)[0].square().sum()
+
+    found = checkpoint(loss)(x).gradient(x, *layer.parameters())
+    wanted = loss(x).gradient(x, *layer.parameters())
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5, atol=1e-6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinygrad_like import Tensor, grad, hessian, jacobian, jit, jvp, nn, stop_gradient, vjp, vmap
+from tinygrad_like import Tensor, grad, hessian, jacobian, jit, jvp, nn, scan, stop_gradient, vjp, vmap
 
 
 def f(p, x):
@@ -120,3 +120,28 @@ def test_errors():
         vjp(lambda x: (x, x), x)[1](x)
     with pytest.raises(ValueError, match="the shape of its result"):
         vjp(lambda x: x, x)[1](Tensor([1.0]))
+
+
+def test_second_order_through_a_scan():
+    w = Tensor([[0.5, 0.1], [0.2, 0.3]], dtype="float64")
+    xs = Tensor.ones(4, 1, 2, dtype="float64")
+
+    def loss(w):
+        return scan(lambda c, x: ((c @ w + x).tanh(), None), Tensor.zeros(1, 2, dtype="float64"), xs)[0].sum()
+
+    found, step = hessian(loss)(w).numpy(), Tensor([[1e-5, 0.0], [0.0, 0.0]], dtype="float64")
+    near = (grad(loss)(w + step) - grad(loss)(w - step)).numpy() / 2e-5
+    np.testing.assert_allclose(found[:, :, 0, 0], near, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found, found.transpose(2, 3, 0, 1), atol=1e-12)
+
+
+def test_gradients_of_a_recurrent_model_for_each_example(rng):
+    layer = nn.LSTM(3, 4)
+    xs = Tensor(rng.standard_normal((3, 5, 2, 3)).astype(np.float32))
+
+    def loss(layer, x):
+        return layer(x)[0].square().sum()
+
+    each, one = vmap(lambda x: grad(loss)(layer, x))(xs), grad(loss)(layer, xs[1])
+    for name, value in one.items():
+        np.testing.assert_allclose(each[name].numpy()[1], value.numpy(), rtol=1e-4, atol=1e-5)
