@@ -73,6 +73,13 @@ def test_a_scan_within_a_scan():
     assert final.sum().gradient(weight)[0].item() == pytest.approx(3 * (1 + 1.5 * w) + 1.5 * (1 + 3 * w))
 
 
+def test_no_steps_leave_the_carry():
+    start = Tensor([3.0], requires_grad=True)
+    final, rows = scan(lambda carry, x: (carry * x, carry), start, Tensor.zeros(0, 1))
+    assert final.tolist() == [3] and rows.shape == (0, 1) and rows.numpy().size == 0
+    assert final.sum().gradient(start)[0].tolist() == [1]
+
+
 def test_errors():
     xs = Tensor([1.0, 2.0])
     with pytest.raises(ValueError, match="keeps its type"):
