@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,19 @@ class Device:
 """
 
 
+PYCUDA_MODULES = ("pycuda", "pycuda.compiler", "pycuda.driver")
+
+
+@pytest.fixture(autouse=True)
+def leave_no_pycuda_behind() -> Iterator[None]:
+    """The packages that these tests make up are forgotten, whatever was imported before comes back."""
+    before = {name: sys.modules[name] for name in PYCUDA_MODULES if name in sys.modules}
+    yield
+    for name in PYCUDA_MODULES:
+        sys.modules.pop(name, None)
+    sys.modules.update(before)
+
+
 def install(directory: Path, monkeypatch: pytest.MonkeyPatch, driver: str) -> None:
     """A package called pycuda whose driver module is ``driver``."""
     package = directory / "pycuda"
@@ -28,7 +42,7 @@ def install(directory: Path, monkeypatch: pytest.MonkeyPatch, driver: str) -> No
     (package / "__init__.py").write_text("")
     (package / "compiler.py").write_text("")
     (package / "driver.py").write_text(driver)
-    for name in ("pycuda", "pycuda.compiler", "pycuda.driver"):
+    for name in PYCUDA_MODULES:
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(str(directory))
 

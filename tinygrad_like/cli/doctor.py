@@ -77,7 +77,11 @@ def _optional(name: str) -> Finding:
     distribution = {"sklearn": "scikit-learn"}.get(name, name)
     if importlib.util.find_spec(name) is None:
         return Finding(distribution, None, f"not installed: {_OPTIONAL[name]} (python -m pip install {distribution})")
-    return Finding(distribution, True, f"{metadata.version(distribution)}: {_OPTIONAL[name]}")
+    try:
+        version = metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        version = "a version that does not say its number"
+    return Finding(distribution, True, f"{version}: {_OPTIONAL[name]}")
 
 
 def _cache() -> Finding:
