@@ -8,7 +8,7 @@ from tinygrad_like.nn import datasets, init, optim, state
 from tinygrad_like.nn.activation import GELU, Flatten, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from tinygrad_like.nn.attention import MultiHeadAttention, causal_mask
 from tinygrad_like.nn.container import ModuleList, Sequential
-from tinygrad_like.nn.convolution import AvgPool2d, Conv1d, Conv2d, Conv3d, ConvTranspose2d, MaxPool2d
+from tinygrad_like.nn.convolution import AvgPool2d, Conv1d, Conv2d, Conv3d, MaxPool2d
 from tinygrad_like.nn.dropout import Dropout
 from tinygrad_like.nn.dropout_channels import Dropout1d, Dropout2d, Dropout3d
 from tinygrad_like.nn.embedding import Embedding
@@ -29,7 +29,7 @@ from tinygrad_like.nn.normalization import (
 )
 from tinygrad_like.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from tinygrad_like.nn.transformer import TransformerBlock
-from tinygrad_like.nn.transposed_convolution import ConvTranspose1d, ConvTranspose3d
+from tinygrad_like.nn.transposed_convolution import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 
 __all__ = [
     "GELU", "GRU", "LSTM", "RNN", "AvgPool2d", "BCEWithLogitsLoss", "BatchNorm", "BatchNorm1d", "BatchNorm2d",

@@ -28,8 +28,8 @@ class Convolution(Module):
     ) -> None:
         if in_channels % groups or out_channels % groups:
             raise ValueError(f"groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}")
-        self.kernel_size = _tuple(kernel_size, self.dimensions)
-        self.stride, self.dilation, self.groups = stride, _tuple(dilation, self.dimensions), groups
+        self.kernel_size = per_dimension(kernel_size, self.dimensions)
+        self.stride, self.dilation, self.groups = stride, per_dimension(dilation, self.dimensions), groups
         self.padding = self._padding(padding)
         fan_in = in_channels // groups * math.prod(self.kernel_size)
         self.weight = init.fan_in_uniform(out_channels, in_channels // groups, *self.kernel_size, fan_in=fan_in)
@@ -43,7 +43,7 @@ class Convolution(Module):
             return padding if isinstance(padding, int) else tuple(padding)
         if padding != "same":
             raise ValueError(f"padding={padding!r} is unknown; expected a number, one a dimension, or 'same'")
-        if set(_tuple(self.stride, self.dimensions)) != {1}:
+        if set(per_dimension(self.stride, self.dimensions)) != {1}:
             raise ValueError(f"padding='same' needs stride 1, got {self.stride}")
         totals = [d * (k - 1) for d, k in zip(reversed(self.dilation), reversed(self.kernel_size), strict=True)]
         return tuple(amount for total in totals for amount in (total // 2, total - total // 2))
@@ -71,35 +71,11 @@ class Conv3d(Convolution):
     dimensions = 3
 
 
-class ConvTranspose2d(Module):
-    """The transpose of a convolution: [n, in_channels, h, w] -> [n, out_channels, h', w'], h' as the h of ``Conv2d``
-    that gives h.
-
-    weight: [in_channels, out_channels / groups, *kernel_size]; fan_in = out_channels / groups * prod(kernel_size).
-    """
-
-    def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes = 1, padding: Sizes = 0,
-        output_padding: Sizes = 0, groups: int = 1, bias: bool = True, dilation: Sizes = 1,
-    ) -> None:
-        self.kernel_size = _tuple(kernel_size, 2)
-        self.stride, self.padding, self.output_padding = stride, padding, output_padding
-        self.groups, self.dilation = groups, dilation
-        fan_in = out_channels // groups * math.prod(self.kernel_size)
-        self.weight = init.fan_in_uniform(in_channels, out_channels // groups, *self.kernel_size, fan_in=fan_in)
-        self.bias: Tensor | None = init.fan_in_uniform(out_channels, fan_in=fan_in) if bias else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.conv_transpose2d(
-            self.weight, self.bias, self.groups, self.stride, self.dilation, self.padding, self.output_padding
-        )
-
-
 class MaxPool2d(Module):
     """The maximum of each window; padding never wins. stride None: the window's size."""
 
     def __init__(self, kernel_size: Sizes = 2, stride: Sizes | None = None, padding: Sizes = 0) -> None:
-        self.kernel_size, self.stride, self.padding = _tuple(kernel_size, 2), stride, padding
+        self.kernel_size, self.stride, self.padding = per_dimension(kernel_size, 2), stride, padding
 
     def forward(self, x: Tensor) -> Tensor:
         return x.max_pool2d(self.kernel_size, self.stride, padding=self.padding)
@@ -109,13 +85,14 @@ class AvgPool2d(Module):
     """The mean of each window. stride None: the window's size."""
 
     def __init__(self, kernel_size: Sizes = 2, stride: Sizes | None = None, padding: Sizes = 0) -> None:
-        self.kernel_size, self.stride, self.padding = _tuple(kernel_size, 2), stride, padding
+        self.kernel_size, self.stride, self.padding = per_dimension(kernel_size, 2), stride, padding
 
     def forward(self, x: Tensor) -> Tensor:
         return x.avg_pool2d(self.kernel_size, self.stride, padding=self.padding)
 
 
-def _tuple(value: Sizes, count: int) -> tuple[int, ...]:
+def per_dimension(value: Sizes, count: int) -> tuple[int, ...]:
+    """One size for each of ``count`` dimensions from one number or several; ValueError for another number of them."""
     result = (value,) * count if isinstance(value, int) else tuple(value)
     if len(result) != count:
         raise ValueError(f"expected one number or {count}, got {value!r}")

@@ -1,17 +1,20 @@
-"""Transposed convolutions of one and three dimensions."""
+"""Transposed convolutions of one to three dimensions."""
 
 from __future__ import annotations
 
 import math
 
 from tinygrad_like.nn import init
-from tinygrad_like.nn.convolution import Sizes, _tuple
+from tinygrad_like.nn.convolution import Sizes, per_dimension
 from tinygrad_like.nn.module import Module
 from tinygrad_like.tensor import Tensor
 
 
 class TransposedConvolution(Module):
-    """What ``ConvTranspose1d`` and ``ConvTranspose3d`` share; see ``ConvTranspose2d``."""
+    """The transpose of a convolution: its output has the size that the convolution would make its input from.
+
+    weight: [in_channels, out_channels / groups, *kernel_size]; fan_in = out_channels / groups * prod(kernel_size).
+    """
 
     dimensions: int
 
@@ -21,7 +24,7 @@ class TransposedConvolution(Module):
     ) -> None:
         if in_channels % groups or out_channels % groups:
             raise ValueError(f"groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}")
-        self.kernel_size = _tuple(kernel_size, self.dimensions)
+        self.kernel_size = per_dimension(kernel_size, self.dimensions)
         self.stride, self.padding, self.output_padding = stride, padding, output_padding
         self.groups, self.dilation = groups, dilation
         fan_in = out_channels // groups * math.prod(self.kernel_size)
@@ -38,6 +41,12 @@ class ConvTranspose1d(TransposedConvolution):
     """[n, in_channels, l] -> [n, out_channels, l']."""
 
     dimensions = 1
+
+
+class ConvTranspose2d(TransposedConvolution):
+    """[n, in_channels, h, w] -> [n, out_channels, h', w'], h' as the h of ``Conv2d`` that gives h."""
+
+    dimensions = 2
 
 
 class ConvTranspose3d(TransposedConvolution):
