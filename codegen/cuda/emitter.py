@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from codegen import loops
+from codegen.alignment import index_multiples, multiple_of
 from codegen.cuda.operations import OPERATIONS
 from codegen.cuda.prelude import PRELUDE
 from codegen.cuda.types import SIXTEEN_BIT_FLOATS, c_literal, c_type
-from codegen.llvm.alignment import index_multiples, multiple_of
 from codegen.loops import LoopKind, Space
 from ir import DType, dtypes
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from codegen import loops
+from codegen.alignment import index_multiples, multiple_of
 from codegen.llvm import memory
-from codegen.llvm.alignment import index_multiples, multiple_of
 from codegen.llvm.builder import FunctionBuilder, Module, Value, phi_text, splat
 from codegen.llvm.expressions import EXPRESSIONS
 from codegen.llvm.operations import UnsupportedOperation
