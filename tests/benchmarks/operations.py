@@ -111,12 +111,23 @@ def _attention(causal: bool, gradients: bool) -> Sides:
     return _gradients(lambda *given: ours(*given).square().sum(), lambda *given: theirs(*given).square().sum(), *arrays)
 
 
-def _convolution(gradients: bool) -> Sides:
-    arrays = _floats(*workloads.IMAGES), _floats(*workloads.FILTERS)
+def _convolution(name: str, gradients: bool) -> Sides:
+    images, filters, stride, padding = workloads.CONVOLUTIONS[name]
+    arrays = _floats(*images), _floats(*filters)
+
+    def ours(x: Tensor, w: Tensor) -> Tensor:
+        return x.conv2d(w, stride=stride, padding=padding)
+
+    def theirs(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        return functional.conv2d(x, w, stride=stride, padding=padding)
+
     if not gradients:
-        return _forward(lambda x, w: x.conv2d(w, padding=1), lambda x, w: functional.conv2d(x, w, padding=1), *arrays)
-    return _gradients(lambda x, w: x.conv2d(w, padding=1).square().sum(),
-                      lambda x, w: functional.conv2d(x, w, padding=1).square().sum(), *arrays)
+        return _forward(ours, theirs, *arrays)
+    if name == "conv5x5_first":
+        x, images_of_torch = Tensor(arrays[0]).realize(), torch.from_numpy(arrays[0])
+        return _gradients(lambda w: ours(x, w).square().sum(), lambda w: theirs(images_of_torch, w).square().sum(),
+                          arrays[1])
+    return _gradients(lambda x, w: ours(x, w).square().sum(), lambda x, w: theirs(x, w).square().sum(), *arrays)
 
 
 def _embedding_gradient() -> Sides:
@@ -145,8 +156,8 @@ OPERATIONS: dict[str, Callable[[], Sides]] = {
     "attention": lambda: _attention(True, False),
     "attention_grad": lambda: _attention(True, True),
     "attention_full": lambda: _attention(False, False),
-    "conv3x3": lambda: _convolution(False),
-    "conv3x3_grad": lambda: _convolution(True),
+    **{name: partial(_convolution, name, False) for name in workloads.CONVOLUTIONS},
+    **{f"{name}_grad": partial(_convolution, name, True) for name in workloads.CONVOLUTIONS},
     "embedding_grad": _embedding_gradient,
     "cross_entropy_grad": _cross_entropy_gradient,
     "transpose_copy": lambda: _rows(lambda x: x.T.contiguous(), lambda x: x.T.contiguous()),

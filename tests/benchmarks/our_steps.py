@@ -8,14 +8,23 @@ import numpy as np
 import workloads
 
 from tinygrad_like import Tensor, jit
-from tinygrad_like.models import GPT, MLP, GPTConfig
+from tinygrad_like.models import CNN, GPT, MLP, GPTConfig
+from tinygrad_like.nn import Module
 from tinygrad_like.nn.optim import Adam, AdamW
 
 
 def mlp_step(images: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
     """One step of the perceptron on float32 [batch, pixels] and int32 [batch]."""
-    model = MLP(workloads.MLP.sizes)
-    optimizer = Adam(list(model.parameters()), lr=workloads.LEARNING_RATE["mlp"])
+    return _classifier_step(MLP(workloads.MLP.sizes), workloads.LEARNING_RATE["mlp"], images, labels)
+
+
+def cnn_step(images: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
+    """One step of the convolutional network on float32 [batch, 1, 28, 28] and int32 [batch]."""
+    return _classifier_step(CNN(), workloads.LEARNING_RATE["cnn"], images, labels)
+
+
+def _classifier_step(model: Module, rate: float, images: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
+    optimizer = Adam(list(model.parameters()), lr=rate)
     x, y = Tensor(images), Tensor(labels)
 
     @jit
@@ -26,8 +35,7 @@ def mlp_step(images: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
         optimizer.zero_grad()
         return loss
 
-    with Tensor.train():
-        return lambda: _run(step, x, y)
+    return lambda: _run(step, x, y)
 
 
 def gpt_step(shape: workloads.GPTShape, rate: float, tokens: np.ndarray, targets: np.ndarray) -> Callable[[], float]:

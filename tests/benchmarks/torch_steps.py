@@ -72,9 +72,22 @@ def mlp_step(images: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):
         layers += [nn.Linear(before, after), nn.ReLU()]
-    model = nn.Sequential(*layers[:-1])
+    return _classifier_step(nn.Sequential(*layers[:-1]), workloads.LEARNING_RATE["mlp"], images, labels)
+
+
+def cnn_step(images: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
+    """One step of the convolutional network on float32 [batch, 1, 28, 28] and int32 [batch]."""
+    model = nn.Sequential(
+        nn.Conv2d(1, 32, 5), nn.ReLU(), nn.Conv2d(32, 32, 5), nn.ReLU(), nn.BatchNorm2d(32), nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3), nn.ReLU(), nn.Conv2d(64, 64, 3), nn.ReLU(), nn.BatchNorm2d(64), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(576, 10),
+    )
+    return _classifier_step(model, workloads.LEARNING_RATE["cnn"], images, labels)
+
+
+def _classifier_step(model: nn.Module, rate: float, images: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
     x, y = torch.from_numpy(images), torch.from_numpy(labels).long()
-    optimizer = torch.optim.Adam(model.parameters(), workloads.LEARNING_RATE["mlp"])
+    optimizer = torch.optim.Adam(model.parameters(), rate)
     return _step(lambda: functional.cross_entropy(model(x), y), optimizer)
 
 

@@ -1,4 +1,4 @@
-"""Training steps beside PyTorch: python tests/benchmarks/training_steps.py [mlp gpt_small gpt_medium] [--json FILE]
+"""Training steps beside PyTorch: python tests/benchmarks/training_steps.py [mlp cnn gpt_small gpt_medium] [--json FILE]
 
 Prints medians of interleaved runs and their ratio (ours over PyTorch, below 1 is faster). TGL_THREADS sets the threads
 of both. ``--readme`` also writes the table into the README.
@@ -35,6 +35,13 @@ def _mlp() -> tuple[Callable[[], float], Callable[[], float]]:
     return our_steps.mlp_step(images, labels), torch_steps.mlp_step(images, labels)
 
 
+def _cnn() -> tuple[Callable[[], float], Callable[[], float]]:
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal(workloads.IMAGES).astype(np.float32)
+    labels = rng.integers(0, 10, len(images)).astype(np.int32)
+    return our_steps.cnn_step(images, labels), torch_steps.cnn_step(images, labels)
+
+
 def _gpt(shape: workloads.GPTShape, rate: float) -> tuple[Callable[[], float], Callable[[], float]]:
     rng = np.random.default_rng(0)
     tokens, targets = rng.integers(0, shape.vocabulary, (2, shape.batch, shape.context)).astype(np.int32)
@@ -43,6 +50,7 @@ def _gpt(shape: workloads.GPTShape, rate: float) -> tuple[Callable[[], float], C
 
 WORKLOADS: dict[str, Callable[[], tuple[Callable[[], float], Callable[[], float]]]] = {
     "mlp": _mlp,
+    "cnn": _cnn,
     "gpt_small": lambda: _gpt(workloads.GPT_SMALL, workloads.LEARNING_RATE["gpt_small"]),
     "gpt_medium": lambda: _gpt(workloads.GPT_MEDIUM, workloads.LEARNING_RATE["gpt_medium"]),
 }

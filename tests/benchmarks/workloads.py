@@ -29,7 +29,9 @@ MLP = MLPShape(sizes=(784, 512, 512, 10), batch=128)
 GPT_SMALL = GPTShape(layers=4, heads=4, width=128, context=64, vocabulary=65, batch=12)  # nanoGPT's CPU setting
 GPT_MEDIUM = GPTShape(layers=6, heads=6, width=384, context=256, vocabulary=65, batch=4)  # its character setting
 
-LEARNING_RATE = {"mlp": 1e-3, "gpt_small": 3e-4, "gpt_medium": 3e-4}
+IMAGES = (128, 1, 28, 28)  # of the convolutional network
+
+LEARNING_RATE = {"mlp": 1e-3, "cnn": 1e-3, "gpt_small": 3e-4, "gpt_medium": 3e-4}
 
 # Single operations. Matmuls are (rows, columns, summed); the transposed forms are those of a layer's two gradients.
 MATMULS = (
@@ -43,6 +45,14 @@ TRANSPOSED_MATMULS = (
 )
 MATRIX = (4096, 1024)  # of elementwise, row and column operations
 ATTENTION = (2, 12, 512, 64)  # batch, heads, tokens, width of a head
-IMAGES, FILTERS = (16, 64, 32, 32), (64, 64, 3, 3)
+CONVOLUTIONS = {  # images, filters, stride, padding; the images of "conv5x5_first" need no gradient
+    "conv3x3": ((16, 64, 32, 32), (64, 64, 3, 3), 1, 1),
+    "conv5x5_first": ((128, 1, 28, 28), (32, 1, 5, 5), 1, 0),
+    "conv5x5": ((128, 32, 24, 24), (32, 32, 5, 5), 1, 0),
+    "conv1x1": ((16, 64, 32, 32), (128, 64, 1, 1), 1, 0),
+    "conv3x3_stride2": ((16, 64, 32, 32), (128, 64, 3, 3), 2, 1),
+    "conv3x3_large": ((4, 64, 56, 56), (64, 64, 3, 3), 1, 1),
+    "conv3x3_deep": ((4, 256, 16, 16), (256, 256, 3, 3), 1, 1),
+}
 TABLE, TOKENS = (50257, 256), (8, 512)
 LOGITS = (512, 50257)
