@@ -15,8 +15,7 @@ import numpy as np
 
 HEADER = Path(__file__).with_name("cuda_emulator.h")
 COMPILER = shutil.which("g++") or shutil.which("clang++")
-FLAGS = ("-x", "c++", "-std=c++17", "-O1", "-w", "-ffp-contract=off", "-shared", "-fPIC")
-
+FLAGS = ("-std=c++17", "-O1", "-w", "-ffp-contract=off", "-fPIC")
 
 _KERNEL = 'extern "C" __global__'
 
@@ -55,20 +54,30 @@ class EmulatedDriver:
     def _build(self, text: str) -> Path:
         if COMPILER is None:
             raise EmulationError("the CUDA emulator needs g++ or clang++ on the PATH")
-        key = hashlib.sha256((text + HEADER.read_text() + " ".join(FLAGS)).encode()).hexdigest()[:24]
-        library = self._directory / f"{key}.so"
-        if library.exists():
-            return library
-        self._directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._directory) as scratch:
-            source, output = Path(scratch) / "kernels.cu", Path(scratch) / "kernels.so"
-            source.write_text(text)
-            command = [COMPILER, *FLAGS, "-include", str(HEADER), str(source), "-o", str(output)]
-            result = subprocess.run(command, capture_output=True, text=True, check=False)
-            if result.returncode:
-                raise EmulationError(f"the kernels do not compile:\n{result.stderr[:4000]}")
-            output.replace(library)
+        header = self._precompiled_header(COMPILER)
+        library = self._directory / f"{_digest(header.parent.name, text)}.so"
+        if not library.exists():
+            with tempfile.TemporaryDirectory(dir=self._directory) as scratch:
+                source, output = Path(scratch) / "kernels.cu", Path(scratch) / "kernels.so"
+                source.write_text(text)
+                _compile(COMPILER, "-x", "c++", "-shared", "-include", str(header), str(source), "-o", str(output))
+                output.replace(library)
         return library
+
+    def _precompiled_header(self, compiler: str) -> Path:
+        """The emulator's header beside its compiled form, which saves most of the time of a small kernel."""
+        directory = self._directory / _digest(compiler, HEADER.read_text(), *FLAGS)
+        header = directory / HEADER.name
+        compiled = directory / f"{HEADER.name}.gch"
+        if not compiled.exists():
+            directory.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=directory) as scratch:
+                copy, output = Path(scratch) / HEADER.name, Path(scratch) / compiled.name
+                copy.write_text(HEADER.read_text())
+                copy.replace(header)
+                _compile(compiler, "-x", "c++-header", str(header), "-o", str(output))
+                output.replace(compiled)
+        return header
 
     def launch(self, kernel: Any, grid: Sequence[int], block: Sequence[int], arguments: Sequence[int]) -> None:
         name, function = kernel
@@ -113,6 +122,16 @@ class BatchingDriver(EmulatedDriver):
     def source(self) -> str:
         """One translation unit with every kernel that was loaded."""
         return self._prelude + "".join(self.texts.values())
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:24]
+
+
+def _compile(compiler: str, *arguments: str) -> None:
+    result = subprocess.run([compiler, *FLAGS, *arguments], capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise EmulationError(f"the kernels do not compile:\n{result.stderr[:4000]}")
 
 
 def _launchers(text: str, signatures: Mapping[str, int]) -> str:
