@@ -278,6 +278,18 @@ def gather_of_iota(node: Node, x: Node, index: Node) -> Node | None:
     return ops.slice(x, [(0, count, 1), *((0, n, 1) for n in x.shape[1:])])
 
 
+def _is_carry_of_no_steps(node: Node) -> bool:
+    scan = node.operands[0]
+    return scan.op is ops.SCAN and scan.attributes.length == 0 and node.attributes.result < scan.attributes.carries
+
+
+@rule(Match(ops.PROJECT, name="node", guard=_is_carry_of_no_steps), measure="one node fewer")
+def carry_of_no_steps(node: Node) -> Node:
+    """A scan of no steps ends with what it began with."""
+    carry: Node = node.operands[0].operands[node.attributes.result]
+    return carry
+
+
 @rule(Match(ops.STOP_GRADIENT, X), measure="one node fewer")
 def stop_gradient_removed(x: Node) -> Node:
     """stop_gradient(x) = x, once gradients are taken: simplify after differentiation."""

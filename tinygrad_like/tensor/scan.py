@@ -51,8 +51,7 @@ def scan(function: Step, carry: Any, inputs: Any = None, length: int | None = No
     leaves: list[Any] = list(traced.leaves)
     for result, number in enumerate(traced.tensor_numbers):
         shifted = result if result < len(carries) else result + len(traced.captured)
-        found = carries[result].node if steps == 0 and result < len(carries) else ir.project(node, shifted)
-        leaves[number] = Tensor.from_result(found, place, symbols)
+        leaves[number] = Tensor.from_result(ir.project(node, shifted), place, symbols)
     final, outputs = traced.structure.rebuild(leaves)
     return final, outputs
 
