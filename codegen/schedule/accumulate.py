@@ -153,9 +153,23 @@ def _same_terms(mine: Index, theirs: Index, loops: dict[Axis, int]) -> Iterator[
 
 
 def _fits(partition: Partition, member: Computation, host: Group, loops: dict[Axis, int]) -> bool:
-    """Whether the accumulator fits scratch, and the host walks it the way it lies in memory."""
+    """Whether the accumulator fits scratch, and the host walks what the reduction reads the way it lies in memory."""
     parallel = 1
     for axis, loop in loops.items():
         if axis not in member.reduced:
             parallel *= host.loops[loop].extent
-    return member.nbytes // parallel <= partition.limits.scratch
+    if member.nbytes // parallel > partition.limits.scratch:
+        return False
+    return member.volume <= partition.limits.tiny or not any(
+        _walks_columns(access, member, loops) for access in member.accesses)
+
+
+def _walks_columns(access: Access, member: Computation, loops: dict[Axis, int]) -> bool:
+    """Whether the reduction's own loops, inside those of the host, read the value across its rows: a cache line each.
+
+    So a second matrix-vector product would run beside the first, one column of its matrix a step.
+    """
+    own = set(member.axes) - loops.keys()
+    rows = {axis for index in access.indices[:-1] for axis in index.axes}
+    columns = {axis for index in access.indices[-1:] for axis in index.axes}
+    return bool(own & rows) and not own & columns

@@ -116,6 +116,13 @@ def test_a_perceptron_of_three_layers_is_three_kernels() -> None:
     assert [kernel.strategy for kernel in explanation.kernels] == ["contraction"] * 3, f"\n{explanation}"
 
 
+def test_products_of_one_row_follow_the_rows_of_their_matrices() -> None:
+    """The second product waits for the first, although it could run beside it, one column of its matrix a step."""
+    up, down = nn.Linear(64, 512), nn.Linear(512, 64)
+    explanation = explain(down(up(normal(1, 64)).gelu()))
+    assert [kernel.name for kernel in explanation.kernels] == ["row_reduction_64x512", "row_reduction_512x64"]
+
+
 def test_mean_cross_entropy_adds_one_sum() -> None:
     """The losses of the rows are one kernel, which may be parallel; their mean waits for all of them."""
     explanation = explain(normal(64, 256).sparse_categorical_crossentropy(classes(256, 64)))

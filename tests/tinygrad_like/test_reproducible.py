@@ -14,6 +14,7 @@ import pytest
 
 from runtime import get_device
 from tinygrad_like import Tensor, nn
+from tinygrad_like.generate import Decoder
 from tinygrad_like.models import GPT, MLP, GPTConfig
 from tinygrad_like.nn.state import get_state_dict, load_state_dict, safe_load, safe_save
 from tinygrad_like.train import training_step
@@ -56,6 +57,13 @@ def gpt() -> list[np.ndarray]:
     return trained(model, model.loss, integers(65, 8, 64), integers(64, 8, 64))
 
 
+def decoding() -> list[np.ndarray]:
+    """Logits of a prompt and of steps that read keys and values from the cache; the last two move the window."""
+    decoder = Decoder(GPT(GPTConfig(vocabulary=300, context=24, layers=2, heads=2, width=96)).eval(), batch=2)
+    logits = [decoder.read(integers(300, 2, 17)).logits.numpy()]
+    return [*logits, *(decoder.step(integers(300 - number, 2)).logits.numpy() for number in range(9))]
+
+
 def embedding_gradient() -> list[np.ndarray]:
     """Many tokens meet in few rows: a sum whose order must not depend on who comes first."""
     table, tokens = Tensor(normal(50, 33)), Tensor(integers(50, 4000))
@@ -77,7 +85,7 @@ def random_numbers() -> list[np.ndarray]:
 
 
 WORK: dict[str, Callable[[], list[np.ndarray]]] = {
-    work.__name__: work for work in (mlp, cnn, gpt, embedding_gradient, large_sums, random_numbers)}
+    work.__name__: work for work in (mlp, cnn, gpt, decoding, embedding_gradient, large_sums, random_numbers)}
 
 
 def digest(work: Callable[[], list[np.ndarray]]) -> str:

@@ -7,27 +7,24 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinygrad_like.context import Context
+from tinygrad_like.generate.decoder import Decoder
 from tinygrad_like.generate.sampling import check_sampling, sample_token
 from tinygrad_like.io import InputError
-from tinygrad_like.jit import jit
 from tinygrad_like.models import GPT
-from tinygrad_like.tensor import Tensor
 from tinygrad_like.text import BytePairTokenizer, Tokenizer
 
 
 class Generator:
-    """A model and its tokenizer, compiled for generation: one program, whatever the length of the text.
+    """A model and its tokenizer, compiled for generation: each token is read once (see ``Decoder``).
 
-    The model always sees a window of its whole context. What stands behind the last token does not matter, because
-    attention is causal; once the text is longer than the context, the window moves along.
+    Once the text is longer than the model's context, the window that the model sees moves along.
 
     >>> Generator(model, tokenizer).text("To be", 100, temperature=0.8)
     """
 
     def __init__(self, model: GPT, tokenizer: Tokenizer) -> None:
         self.model, self.tokenizer = model, tokenizer
-        self._logits = jit(lambda window, last: model.next_token_logits(window, last).realize())
+        self._idle: list[Decoder] = []
 
     def text(
         self, prompt: str, count: int, temperature: float = 1.0, top_k: int | None = None, seed: int = 0
@@ -58,14 +55,16 @@ class Generator:
     ) -> Iterator[int]:
         """``count`` token ids that continue ``ids``."""
         random = np.random.Generator(np.random.Philox(seed))
-        context = self.model.config.context
-        ids = list(ids)
         self.model.eval()
-        for _ in range(count):
-            recent = ids[-context:]
-            window = np.zeros((1, context), np.int32)
-            window[0, : len(recent)] = recent
-            with Context(TRAINING=0):
-                logits = self._logits(Tensor(window), Tensor(np.array([len(recent) - 1], np.int32))).numpy()
-            ids.append(sample_token(logits.reshape(-1), random, temperature, top_k))
-            yield ids[-1]
+        decoder = self._idle.pop() if self._idle else Decoder(self.model)  # another stream may be unfinished
+        try:
+            token = -1
+            for number in range(count):
+                prediction = decoder.step([token]) if number else decoder.read([ids])
+                if temperature == 0:
+                    token = int(prediction.likeliest.item())
+                else:
+                    token = sample_token(prediction.logits.numpy().reshape(-1), random, temperature, top_k)
+                yield token
+        finally:
+            self._idle.append(decoder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -11,6 +12,8 @@ from tinygrad_like import nn
 from tinygrad_like.io import InputError, read_bytes, write_text
 from tinygrad_like.nn import init
 from tinygrad_like.tensor import Tensor
+
+Caches = Sequence[nn.KeyValueCache]
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,11 @@ class GPT(nn.Module):
     >>> model = GPT(GPTConfig(vocabulary=65, context=32, layers=2, heads=2, width=64))
     >>> model(Tensor([[1, 2, 3]])).shape
     (1, 3, 65)
+
+    With ``caches`` each token is read once: ``tokens`` are those from ``position`` on, an int or a bound ``Variable``.
+
+    >>> caches = model.make_caches(batch=1)
+    >>> model(Tensor([[1, 2, 3]]), caches), model(Tensor([[4]]), caches, position=3)
     """
 
     def __init__(self, config: GPTConfig) -> None:
@@ -71,22 +79,33 @@ class GPT(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         self._initialise()
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        return self._head(self.hidden(tokens))
+    def forward(self, tokens: Tensor, caches: Caches | None = None, position: Any = 0) -> Tensor:
+        return self._head(self.hidden(tokens, caches, position))
 
-    def hidden(self, tokens: Tensor) -> Tensor:
+    def hidden(self, tokens: Tensor, caches: Caches | None = None, position: Any = 0) -> Tensor:
         """What the head reads: [batch, time, width]."""
-        time = tokens.shape[1]
-        if time > self.config.context:
-            raise ValueError(f"{time} tokens exceed the model's context of {self.config.context}")
-        x = self.dropout(self.token_embedding(tokens) + self.position_embedding.weight[:time])
-        for block in self.blocks:
-            x = block(x)
+        end = position + tokens.shape[1]
+        if isinstance(end, int) and end > self.config.context:
+            raise ValueError(f"{end} tokens exceed the model's context of {self.config.context}")
+        x = self.dropout(self.token_embedding(tokens) + self.position_embedding.weight[position:end])
+        for block, cache in zip(self.blocks, caches or [None] * len(self.blocks), strict=True):
+            x = block(x, cache=cache, position=position)
         return self.norm(x)
 
-    def next_token_logits(self, tokens: Tensor, position: Tensor) -> Tensor:
-        """The logits [batch, 1, vocabulary] of what follows ``position`` (one integer, [1]): the head reads one row."""
-        return self._head(self.hidden(tokens)[:, position])
+    def next_token_logits(
+        self, tokens: Tensor, last: Tensor | int = -1, caches: Caches | None = None, position: Any = 0
+    ) -> Tensor:
+        """The logits [batch, vocabulary] of what follows the token number ``last``: the head reads one row each."""
+        return self._head(self.hidden(tokens, caches, position)[:, last])
+
+    def make_caches(self, batch: int = 1) -> list[nn.KeyValueCache]:
+        """One cache for each block, with room for the whole context of ``batch`` sequences."""
+        config, weight = self.config, self.token_embedding.weight
+        width = config.width // config.heads
+        return [
+            nn.KeyValueCache(batch, config.heads, config.context, width, weight.dtype, weight.device)
+            for _ in self.blocks
+        ]
 
     def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """The mean cross-entropy in nats of ``targets`` [batch, time]."""

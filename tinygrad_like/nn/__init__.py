@@ -13,6 +13,7 @@ from tinygrad_like.nn.dropout import Dropout
 from tinygrad_like.nn.dropout_channels import Dropout1d, Dropout2d, Dropout3d
 from tinygrad_like.nn.embedding import Embedding
 from tinygrad_like.nn.instance_normalization import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
+from tinygrad_like.nn.key_value_cache import KeyValueCache
 from tinygrad_like.nn.linear import Linear
 from tinygrad_like.nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss
 from tinygrad_like.nn.module import Module
@@ -35,8 +36,8 @@ __all__ = [
     "GELU", "GRU", "LSTM", "RNN", "AvgPool2d", "BCEWithLogitsLoss", "BatchNorm", "BatchNorm1d", "BatchNorm2d",
     "BatchNorm3d", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d",
     "CrossEntropyLoss", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Embedding", "Flatten", "GRUCell",
-    "GroupNorm", "Identity", "InstanceNorm", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "L1Loss",
-    "LSTMCell", "LayerNorm", "LayerNorm2d", "LeakyReLU", "Linear", "MSELoss", "MaxPool2d", "Module", "ModuleList",
-    "MultiHeadAttention", "RMSNorm", "RNNCell", "ReLU", "Sequential", "SiLU", "Sigmoid", "Softmax", "Tanh",
-    "TransformerBlock", "causal_mask", "datasets", "init", "optim", "state",
+    "GroupNorm", "Identity", "InstanceNorm", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "KeyValueCache",
+    "L1Loss", "LSTMCell", "LayerNorm", "LayerNorm2d", "LeakyReLU", "Linear", "MSELoss", "MaxPool2d", "Module",
+    "ModuleList", "MultiHeadAttention", "RMSNorm", "RNNCell", "ReLU", "Sequential", "SiLU", "Sigmoid", "Softmax",
+    "Tanh", "TransformerBlock", "causal_mask", "datasets", "init", "optim", "state",
 ]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ir import dtypes
 from tinygrad_like.nn import init
+from tinygrad_like.nn.key_value_cache import KeyValueCache
 from tinygrad_like.nn.linear import Linear
 from tinygrad_like.nn.module import Module
 from tinygrad_like.tensor import Tensor
@@ -15,6 +18,9 @@ class MultiHeadAttention(Module):
     Inputs are [batch, time, embed_dim]; key and value default to the query (self-attention). ``mask``, broadcast to
     [batch, heads, queries, keys], is added to the scores or, if bool, says what may be looked at. Parameters have the
     names, shapes and initial distributions of PyTorch's ``nn.MultiheadAttention``; only the output is returned.
+
+    With a ``cache`` the input holds the tokens from ``position`` (an int or a bound ``Variable``) on: their keys and
+    values are written to the cache, and they look at all that it holds up to the last of them.
 
     >>> MultiHeadAttention(64, 4)(Tensor.rand(2, 10, 64), is_causal=True).shape
     (2, 10, 64)
@@ -34,9 +40,15 @@ class MultiHeadAttention(Module):
 
     def forward(
         self, query: Tensor, key: Tensor | None = None, value: Tensor | None = None, mask: Tensor | None = None,
-        is_causal: bool = False,
+        is_causal: bool = False, cache: KeyValueCache | None = None, position: Any = 0,
     ) -> Tensor:
         q, k, v = (self._split_heads(x) for x in self._project(query, key, value))
+        if cache is not None:
+            time = int(q.shape[2])
+            k, v = cache.extend(k, v, position)
+            if is_causal and mask is None and k.shape[2] != time:  # the queries are the last of the keys
+                is_causal = False
+                mask = causal_mask(cache.context)[position:position + time, :k.shape[2]] if time > 1 else None
         attended = q.scaled_dot_product_attention(
             k, v, attn_mask=mask, dropout_p=self.dropout if self.training else 0.0, is_causal=is_causal
         )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tinygrad_like.nn.attention import MultiHeadAttention
 from tinygrad_like.nn.dropout import Dropout
+from tinygrad_like.nn.key_value_cache import KeyValueCache
 from tinygrad_like.nn.linear import Linear
 from tinygrad_like.nn.module import Module
 from tinygrad_like.nn.normalization import LayerNorm
@@ -16,7 +19,8 @@ class TransformerBlock(Module):
         x = x + attention(norm1(x))
         x = x + linear2(gelu(linear1(norm2(x))))
 
-    Input and output are [batch, time, width]. Parameters have the names and shapes of PyTorch's
+    Input and output are [batch, time, width]; with a ``cache`` the input starts at ``position`` (see
+    ``MultiHeadAttention``). Parameters have the names and shapes of PyTorch's
     ``nn.TransformerEncoderLayer``, and this is what that computes with ``norm_first=True`` and GELU (its tanh form).
     """
 
@@ -30,7 +34,12 @@ class TransformerBlock(Module):
         self.norm1, self.norm2 = LayerNorm(width), LayerNorm(width)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        x = x + self.dropout(self.self_attn(self.norm1(x), mask=mask, is_causal=self.causal))
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, cache: KeyValueCache | None = None, position: Any = 0
+    ) -> Tensor:
+        attended = self.self_attn(
+            self.norm1(x), mask=mask, is_causal=self.causal, cache=cache, position=position
+        )
+        x = x + self.dropout(attended)
         hidden = self.dropout(self.linear1(self.norm2(x)).gelu())
         return x + self.dropout(self.linear2(hidden))
