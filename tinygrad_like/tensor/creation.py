@@ -6,6 +6,8 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import ir
 from ir import dtypes
 from ir.dtype import DType, DTypeLike, dtype_of_value, to_dtype
@@ -122,6 +124,11 @@ class CreationMixin(TensorBase):
         return spaced.cast(chosen)
 
     @classmethod
+    def logspace(cls, start: float, stop: float, steps: int, base: float = 10.0, **options: Any) -> Tensor:
+        """``base`` to the power of ``steps`` numbers evenly spaced from ``start`` to ``stop``."""
+        return base ** cls.linspace(start, stop, steps, **options)
+
+    @classmethod
     def eye(cls, n: int, m: int | None = None, dtype: DTypeLike | None = None, device: str | None = None,
             requires_grad: bool | None = None) -> Tensor:
         """``n`` x ``m`` (``n`` x ``n``) with ones on the diagonal, zeros elsewhere."""
@@ -139,6 +146,27 @@ class CreationMixin(TensorBase):
     def triu(self, diagonal: int = 0) -> Tensor:
         """The upper triangles of the last two dimensions: elements below the ``diagonal``-th diagonal become 0."""
         return self._triangle(lambda column, row: ir.bit_not(ir.less(column, row)), diagonal)
+
+    @classmethod
+    def tril_indices(cls, row: int, col: int, offset: int = 0) -> Tensor:
+        """[2, n] (int32): the rows and columns of a ``row`` x ``col`` matrix's lower triangle, row by row."""
+        return cls(np.stack(np.tril_indices(row, offset, col)).astype(np.int32))
+
+    @classmethod
+    def triu_indices(cls, row: int, col: int, offset: int = 0) -> Tensor:
+        """[2, n] (int32): the rows and columns of a ``row`` x ``col`` matrix's upper triangle, row by row."""
+        return cls(np.stack(np.triu_indices(row, offset, col)).astype(np.int32))
+
+    def vander(self, n: int | None = None, increasing: bool = False) -> Tensor:
+        """[m] -> [m, n] (n = m): the powers of each element, falling from n - 1 to 0 or ``increasing`` from 0."""
+        if self.ndim != 1 or (n is not None and n < 0):
+            raise ValueError(f"vander needs a vector and 0 or more columns, got shape {self.shape} and n={n}")
+        count = int(self.shape[0]) if n is None else n
+        powers = [self.const_like(1)]
+        for _ in range(count - 1):
+            powers.append(powers[-1] * self)
+        chosen = powers[:count] if increasing else powers[:count][::-1]
+        return chosen[0].stack(*chosen[1:], dim=1) if chosen else type(self).zeros(self.shape[0], 0, dtype=self.dtype)
 
     def _triangle(self, keep: Any, diagonal: int) -> Tensor:
         """Elements where ``keep(column, row + diagonal)``, else 0."""

@@ -115,14 +115,14 @@ class IndexingMixin(TensorBase):
             node = ir.flip(node, subscript.flipped)
         self._store_part(value._make(node), subscript)
 
-    def _written(self, subscript: Subscript, value: Tensor) -> Tensor:
+    def _written(self, subscript: Subscript, value: Tensor, mode: str = "set") -> Tensor:
         """This tensor with ``value`` scattered to the positions of a subscript with lookups."""
         numbers = ir.reshape(ir.iota(prod(self.shape)), self.shape)  # the flat position of each element
         places = self.from_node(numbers, self._device).__getitem__(_index_of(subscript))
         inside = self.from_node(ir.constant(True, dtypes.bool, self.shape)).__getitem__(_index_of(subscript))
         flat = ir.reshape(self.node, (prod(self.shape),))
         index = ir.where(inside.node, places.node, ir.constant(-1, dtypes.int32, places.shape))
-        written = ir.scatter(flat, index, value.node, mode="set")
+        written = ir.scatter(flat, index, value.node, mode=mode)
         return self._make(ir.reshape(written, self.shape), value, *subscript.lookups.values())
 
     # ------------------------------------------------------------------------------------------- along one dimension

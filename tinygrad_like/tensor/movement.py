@@ -191,12 +191,13 @@ class MovementMixin(TensorBase):
         stop = start + (length - 1) * (columns + 1) + 1
         return self._make(ir.slice(flat.node, (*whole, (start, stop, columns + 1))))
 
-    def diag(self) -> Tensor:
-        """The square matrix with this vector on its diagonal."""
+    def diag(self, diagonal: int = 0) -> Tensor:
+        """The square matrix with this vector on its ``diagonal``-th diagonal; of a matrix that diagonal."""
+        if self.ndim == 2:
+            return self.diagonal(diagonal)
         if self.ndim != 1:
-            raise ValueError(f"diag needs one dimension, got shape {self.shape}")
-        n = self.shape[0]
-        return type(self).eye(n, dtype=ir.dtypes.bool).where(self.reshape(1, n), 0)
+            raise ValueError(f"diag needs one or two dimensions, got shape {self.shape}")
+        return self.diag_embed(diagonal)
 
     def unfold(self, dim: int, size: int, step: int) -> Tensor:
         """All windows of ``size`` at every ``step``-th position of ``dim``; the window is a new last dimension."""

@@ -20,17 +20,24 @@ from tinygrad_like.tensor.creation import CreationMixin
 from tinygrad_like.tensor.cumulative import CumulativeMixin
 from tinygrad_like.tensor.data import DataMixin, node_of
 from tinygrad_like.tensor.functions import FunctionsMixin
+from tinygrad_like.tensor.index_updates import IndexUpdatesMixin
 from tinygrad_like.tensor.indexing import IndexingMixin
 from tinygrad_like.tensor.linear_algebra import LinearAlgebraMixin
+from tinygrad_like.tensor.linear_systems import LinearSystemsMixin
 from tinygrad_like.tensor.loss import LossMixin
 from tinygrad_like.tensor.movement import MovementMixin
+from tinygrad_like.tensor.moves import MovesMixin
 from tinygrad_like.tensor.normalization import NetworkMixin
 from tinygrad_like.tensor.padding import PaddingMixin
 from tinygrad_like.tensor.pooling import PoolingMixin
+from tinygrad_like.tensor.products import ProductsMixin
 from tinygrad_like.tensor.random import RandomMixin
 from tinygrad_like.tensor.rearrange import RearrangeMixin
 from tinygrad_like.tensor.reduction import ReductionMixin
+from tinygrad_like.tensor.searching import SearchingMixin
 from tinygrad_like.tensor.sorting import SortingMixin
+from tinygrad_like.tensor.special_functions import SpecialFunctionsMixin
+from tinygrad_like.tensor.statistics import StatisticsMixin
 
 
 class _TensorType(type):
@@ -47,9 +54,10 @@ class _TensorType(type):
 
 
 class Tensor(
-    DataMixin, AutogradMixin, AssignmentMixin, CreationMixin, RandomMixin, FunctionsMixin, ActivationMixin,
-    MovementMixin, PaddingMixin, RearrangeMixin, ReductionMixin, CumulativeMixin, IndexingMixin, ContractionMixin,
-    PoolingMixin, LossMixin, NetworkMixin, SortingMixin, LinearAlgebraMixin, metaclass=_TensorType,
+    DataMixin, AutogradMixin, AssignmentMixin, CreationMixin, RandomMixin, FunctionsMixin, SpecialFunctionsMixin,
+    ActivationMixin, MovementMixin, MovesMixin, PaddingMixin, RearrangeMixin, ReductionMixin, StatisticsMixin,
+    CumulativeMixin, IndexingMixin, IndexUpdatesMixin, SearchingMixin, SortingMixin, ContractionMixin, ProductsMixin,
+    PoolingMixin, LossMixin, NetworkMixin, LinearAlgebraMixin, LinearSystemsMixin, metaclass=_TensorType,
 ):
     """A multi-dimensional array of one dtype on one device, computed when its value is asked for.
 
