@@ -102,6 +102,10 @@ class DataMixin(TensorBase):
         copy.is_param, copy.requires_grad = self.is_param, self.requires_grad
         return copy
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        """``copy.deepcopy(model)`` gives the copy memory of its own; gradients stay behind."""
+        return self.clone().realize()
+
     def to(self, device: str | None) -> Tensor:
         """The value on another device: computed here, then copied there."""
         name = Device.canonicalize(device)
