@@ -10,10 +10,12 @@ from ir import graph, ops
 from ir.dtype import dtypes
 from ir.node import Node, located
 from ir.op import GraphError, describe
+from ir.phases import phase
 
 Contributions = dict[int, list[Node]]  # by number of the result; 0 for a node with one
 
 
+@phase("autodiff")
 def gradient(outputs: Sequence[Node], cotangents: Sequence[Node], wrt: Sequence[Node]) -> list[Node | None]:
     """The cotangents of ``wrt``: the sum over outputs of cotangent times the derivative of output by node.
 

@@ -15,6 +15,7 @@ from ir import ops
 from ir.graph import topological_order
 from ir.node import Node
 from ir.ops.elementwise import ElementwiseOp
+from ir.phases import phase
 from ir.rewrite import Rewriter, Rule, Trace
 from ir.rules import elementwise, views
 from ir.rules.views import size
@@ -23,6 +24,7 @@ RULES: tuple[Rule, ...] = elementwise.RULES + views.RULES
 _SIMPLIFIER = Rewriter(RULES)
 
 
+@phase("simplify")
 def simplify(outputs: Sequence[Node], trace: Trace | None = None) -> list[Node]:
     """The outputs computed by fewer or cheaper operations, bodies of scans and calls included.
 

@@ -11,6 +11,7 @@ from codegen.schedule import schedule
 from codegen.target import Target
 from ir.dtype import DType
 from ir.node import Location, Node
+from ir.phases import phase
 from runtime.buffer import storage_bytes
 from runtime.canonical import CanonicalGraph
 from runtime.memory_plan import plan_memory
@@ -28,7 +29,8 @@ def schedule_graph(graph: CanonicalGraph, target: Target) -> Schedule:
     """The schedule of the simplified graph; ``Schedule.outputs`` corresponds to ``graph.roots``."""
     roots = ir.simplify(graph.roots)
     fresh, assigned = roots[: len(graph.fresh)], roots[len(graph.fresh) :]
-    return schedule([*_with_homes(fresh), *assigned], target)
+    with phase("schedule"):
+        return schedule([*_with_homes(fresh), *assigned], target)
 
 
 def _with_homes(fresh: Sequence[Node]) -> list[Node]:
@@ -46,10 +48,12 @@ def program_of(graph: CanonicalGraph, scheduled: Schedule, target: Target) -> Pr
     """The program of ``schedule_graph(graph, target)``, its memory planned."""
     storages = _Storages(graph, scheduled)
     commands = _Commands(storages, target)
-    body = commands.of(scheduled)
+    with phase("lower"):
+        body = commands.of(scheduled)
     arguments = tuple(range(len(graph.leaves) + len(graph.fresh)))
     program = Program(body, tuple(storages.all), arguments, (*graph.bounds, *commands.steps))
-    return plan_memory(program)
+    with phase("plan memory"):
+        return plan_memory(program)
 
 
 class _Storages:

@@ -9,6 +9,7 @@ from math import prod
 
 from ir.dtype import DType
 from ir.node import Node, Shape
+from ir.phases import PhaseTimes, phase, recorded_phases
 from runtime.buffer import storage_bytes
 from runtime.build import build_program
 from runtime.canonical import CanonicalGraph, OutputPlan, canonicalize
@@ -36,6 +37,7 @@ class PreparedGraph:
     program: what the executable was compiled from (None for an interpreting device, and where nothing is computed).
     fresh: dtype and shape of the buffers that each run allocates. assigned: the numbers of the leaves it writes to.
     symbols: the names of the symbol table in slot order; bounds: those that the caller gives, with their bounds.
+    phases: how long preparing took.
     """
 
     executable: Executable | None
@@ -47,6 +49,7 @@ class PreparedGraph:
     symbols: tuple[str, ...]
     bounds: Mapping[str, tuple[int, int]]
     cost: Cost
+    phases: PhaseTimes
 
     @property
     def peak_bytes(self) -> int:
@@ -90,8 +93,10 @@ class PreparedGraph:
 
 def prepare(device: Device, outputs: Sequence[Node], structure: Structure) -> PreparedGraph:
     """Schedules, lowers and compiles the graph (or hands it to the interpreter, as the device wants it)."""
-    graph = canonicalize(outputs, structure)
-    program, executable = _executable(device, graph) if graph.roots else (None, None)
+    with recorded_phases() as phases:
+        with phase("canonicalize"):
+            graph = canonicalize(outputs, structure)
+        program, executable = _executable(device, graph) if graph.roots else (None, None)
     return PreparedGraph(
         executable=executable,
         program=program,
@@ -102,6 +107,7 @@ def prepare(device: Device, outputs: Sequence[Node], structure: Structure) -> Pr
         symbols=program.symbols if program is not None else tuple(graph.bounds),
         bounds=graph.bounds,
         cost=program_cost(program) if program is not None else Cost(),
+        phases=phases,
     )
 
 

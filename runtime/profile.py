@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from ir.node import Location
+from ir.phases import PhaseTimes, recorded_phases
 from runtime.device import CompilingDevice
 from runtime.program import KernelRecord, Program, Region
 from runtime.stepwise import Observer, StepwiseExecutable
@@ -49,10 +50,12 @@ class Profile:
     """What ``profile()`` collects.
 
     bandwidth: bytes a second of the memory, for the column ``of peak``.
+    phases: where the time of compiling went, for programs that were compiled meanwhile.
     """
 
     bandwidth: float | None = None
     kernels: dict[tuple[str, str, tuple[Location, ...]], KernelTime] = field(default_factory=dict)
+    phases: PhaseTimes = field(default_factory=PhaseTimes)
 
     _clocked: dict[Program, StepwiseExecutable] = field(default_factory=dict, repr=False)
 
@@ -87,10 +90,19 @@ class Profile:
                  count_text(kernel.flops_per_second) + "FLOP/s", ", ".join(map(str, kernel.locations[:1]))]
                 for kernel in self.sorted()]
         header = ["kernel", "strategy", "launches", "time", "share", "bytes", "rate", "of peak", "compute", "from"]
-        return table_text(header, rows) + f"\ntotal {seconds_text(self.seconds)}"
+        table = table_text(header, rows) + f"\ntotal {seconds_text(self.seconds)}"
+        return f"{table}\n\n{phase_table(self.phases)}" if self.phases.seconds else table
 
     def _fraction(self, kernel: KernelTime) -> str:
         return f"{kernel.bytes_per_second / self.bandwidth:.0%}" if self.bandwidth else "-"
+
+
+def phase_table(phases: PhaseTimes) -> str:
+    """The phases of compiling, how often each was entered and how long it took."""
+    total = phases.total or 1.0
+    rows = [[name, str(phases.entries[name]), seconds_text(seconds), f"{seconds / total:.0%}"]
+            for name, seconds in phases.seconds.items()]
+    return table_text(["phase of compiling", "times", "time", "share"], rows) + f"\ntotal {seconds_text(total)}"
 
 
 _open_profile: ContextVar[Profile | None] = ContextVar("open_profile", default=None)
@@ -107,7 +119,8 @@ def profile(bandwidth: float | None = None) -> Iterator[Profile]:
     report = Profile(bandwidth)
     token = _open_profile.set(report)
     try:
-        yield report
+        with recorded_phases() as report.phases:
+            yield report
     finally:
         _open_profile.reset(token)
 

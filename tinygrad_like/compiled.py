@@ -8,6 +8,7 @@ from weakref import ref
 
 import ir
 from ir import Node
+from ir.phases import PhaseTimes
 from runtime import Buffer, buffer_node, compile_graph
 from runtime.buffer import largest
 from runtime.canonical import Source
@@ -63,10 +64,12 @@ class CompiledFunction:
     once: whether it serves its first call only. A function may make tensors that live on, as optimizer state that is
     allocated in the first step, or assign to one that was no memory yet: the next call, which finds them in memory,
     needs another program. (may_leave_state: it has had that chance.)
+    phases: how long tracing and compiling took.
     """
 
     def __init__(self, trace: Trace, stand_ins: Sequence[Tensor], arguments: Sequence[Tensor], result: Any,
-                 may_leave_state: bool) -> None:
+                 may_leave_state: bool, phases: PhaseTimes) -> None:
+        self.phases = phases
         self._outputs = Outputs()
         leaves, self._structure = flatten(result)
         self._results = [None if leaf is None else self._outputs.add(_result(leaf)) for leaf in leaves]

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import ir
+from ir.phases import phase, recorded_phases
 from tinygrad_like.compiled import CompiledFunction
 from tinygrad_like.context import setting
 from tinygrad_like.tensor import Tensor, live
@@ -89,16 +90,18 @@ class TinyJit:
     def _traced(self, inputs: _Inputs, structure: Structure, has_keywords: bool,
                 state_was_left: bool) -> CompiledFunction:
         """The program of the function for these arguments."""
-        trace = Trace()
-        stand_ins = inputs.stand_ins()
-        given = structure.rebuild(inputs.leaves_with(stand_ins))
-        arguments, keywords = given if has_keywords else (given, {})
-        result = trace.run(self.function, arguments, keywords)
-        try:
-            return CompiledFunction(trace, stand_ins, inputs.tensors, result, state_was_left)
-        except BaseException:
-            trace.restore()
-            raise
+        with recorded_phases() as phases:
+            with phase("trace"):
+                trace = Trace()
+                stand_ins = inputs.stand_ins()
+                given = structure.rebuild(inputs.leaves_with(stand_ins))
+                arguments, keywords = given if has_keywords else (given, {})
+                result = trace.run(self.function, arguments, keywords)
+            try:
+                return CompiledFunction(trace, stand_ins, inputs.tensors, result, state_was_left, phases)
+            except BaseException:
+                trace.restore()
+                raise
 
 
 class _Inputs:

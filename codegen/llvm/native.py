@@ -16,6 +16,7 @@ import llvmlite.binding as llvm
 from codegen import loops
 from codegen.llvm.emitter import emit_module
 from codegen.target import Target
+from ir.phases import phase
 
 CODEGEN_LEVEL = 2
 
@@ -42,7 +43,9 @@ def assembly_of(module_text: str, target: Target) -> str:
 def object_code(module_text: str, target: Target) -> bytes:
     """The object file (ELF, Mach-O, COFF) of an LLVM IR module; RuntimeError names the line that LLVM rejects."""
     machine = target_machine(target)
-    code: bytes = machine.emit_object(_optimised(module_text, machine))
+    module = _optimised(module_text, machine)
+    with phase("generate"):
+        code: bytes = machine.emit_object(module)
     return code
 
 
@@ -67,13 +70,15 @@ def _initialise() -> None:
 
 
 def _optimised(module_text: str, machine: Any) -> Any:
-    module = llvm.parse_assembly(module_text)
-    module.triple, module.data_layout = llvm.get_process_triple(), str(machine.target_data)
-    module.verify()
+    with phase("parse"):
+        module = llvm.parse_assembly(module_text)
+        module.triple, module.data_layout = llvm.get_process_triple(), str(machine.target_data)
+        module.verify()
     builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=0))
     passes = llvm.create_new_module_pass_manager()
     passes.add_always_inliner_pass()
     passes.add_instruction_combine_pass()
     passes.add_simplify_cfg_pass()
-    passes.run(module, builder)
+    with phase("optimise"):
+        passes.run(module, builder)
     return module

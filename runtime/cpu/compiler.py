@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from codegen.llvm import compiler_version, emit_module, object_code, scratch_bytes, task_count
 from codegen.loops import Function
 from codegen.target import Target
+from ir.phases import phase
 from runtime.cpu.commands import NativeFunction
 from runtime.cpu.jit import Library, process_jit
 from runtime.disk_cache import DiskCache, cache_key
@@ -44,7 +45,8 @@ class FunctionCompiler:
             return known[1], known[2]
 
     def _compiled(self, function: Function, symbol_slots: Mapping[str, int]) -> tuple[Library, NativeFunction]:
-        text = emit_module([function], self.target, symbol_slots)
+        with phase("emit"):
+            text = emit_module([function], self.target, symbol_slots)
         tasks = task_count(function)
         counter = f"{function.name}.tasks"
         library = self.module(text, [function.name] if tasks is not None else [function.name, counter])
@@ -57,7 +59,7 @@ class FunctionCompiler:
         code = self.cache.get(key)
         if code is not None:
             try:
-                library = process_jit().load(code, names)
+                library = self._load(code, names)
                 self.loaded += 1
                 return library
             except RuntimeError:  # sound by its checksum, but no object that this LLVM can link
@@ -65,4 +67,9 @@ class FunctionCompiler:
         code = object_code(text, self.target)
         self.compiled += 1
         self.cache.put(key, code)
-        return process_jit().load(code, names)
+        return self._load(code, names)
+
+    @staticmethod
+    def _load(code: bytes, names: Sequence[str]) -> Library:
+        with phase("load"):
+            return process_jit().load(code, names)

@@ -16,6 +16,7 @@ from weakref import WeakSet
 import numpy as np
 
 from codegen.target import Target
+from ir.phases import phase
 from runtime.cpu import commands, thread_pool_ir
 from runtime.cpu.commands import CommandList, Context
 from runtime.cpu.compiler import FunctionCompiler
@@ -84,7 +85,8 @@ class CpuExecutable:
             self._libraries.append(library)
             return native
 
-        self.commands = CommandList(program, resolve)
+        with phase("commands"):
+            self.commands = CommandList(program, resolve)
         self._symbols = np.zeros(max(1, len(program.symbols)), np.int64)
         self._scratch_stride = -(-self.commands.scratch_bytes // ALIGNMENT) * ALIGNMENT
         self._context = Context(self._symbols.ctypes.data, None, self._scratch_stride)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ir.phases import phase
 from runtime.disk_cache import DiskCache, cache_key
 from runtime.errors import DeviceError
 
@@ -30,7 +31,8 @@ class CubinCompiler:
         if known is not None:
             self.loaded += 1
             return known
-        code = self._compiled(text)
+        with phase("nvcc"):
+            code = self._compiled(text)
         self.compiled += 1
         self.cache.put(key, code)
         return code

@@ -9,6 +9,7 @@ import numpy as np
 
 from codegen.cuda import LaunchShape, emit_cuda, launch_shape
 from codegen.target import Target
+from ir.phases import phase
 from runtime.cuda.driver import CudaDriver, PyCudaDriver
 from runtime.device import Allocation, CompilingDevice
 from runtime.program import Command, Launch, Program, Region
@@ -52,7 +53,10 @@ class CudaExecutable:
         self._device, self._program = device, program
         functions = program.functions()
         signatures = {f.name: len(f.parameters) + len(f.symbols) for f in functions}
-        self._kernels = device.driver.load(emit_cuda(functions), signatures) if functions else {}
+        with phase("emit"):
+            source = emit_cuda(functions)
+        with phase("load"):
+            self._kernels = device.driver.load(source, signatures) if functions else {}
         self._shapes: dict[str, LaunchShape] = {function.name: launch_shape(function) for function in functions}
 
     def run(self, addresses: Sequence[int], symbols: Sequence[int]) -> None:

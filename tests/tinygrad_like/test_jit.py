@@ -12,7 +12,7 @@ from tensor_oracle import close
 
 import ir
 from runtime.counters import counters
-from tinygrad_like import Context, Tensor, TinyJit, Variable, jit
+from tinygrad_like import Context, Tensor, TinyJit, Variable, jit, profile
 from tinygrad_like.trace import JitError
 
 
@@ -347,3 +347,13 @@ def test_calls_do_not_leak_and_are_quick() -> None:
     gc.collect()
     assert ir.live_node_count() <= nodes and counters.alive_bytes <= memory and counters.compiled == programs
     assert seconds < 1.0, f"{seconds * 1000:.0f} us a call"
+
+
+def test_programs_know_how_long_each_phase_took() -> None:
+    f = jit(lambda x: (x * 3 + 1).sum())
+    with profile() as report:
+        f(Tensor([1.0, 2.0]))
+    phases = f.programs[0].phases
+    assert next(iter(phases.seconds)) == "trace" and {"simplify", "schedule", "lower"} <= phases.seconds.keys()
+    assert phases.seconds.keys() <= report.phases.seconds.keys() and "phase of compiling" in str(report)
+    assert all(seconds >= 0 for seconds in phases.seconds.values())
