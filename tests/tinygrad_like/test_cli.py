@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from runtime.realize import program_cache
 from tinygrad_like.cli import main
 from tinygrad_like.cli.programs import PROGRAMS
 from tinygrad_like.inspect import STAGES
@@ -50,7 +51,7 @@ def fails(capsys, arguments, status):
         (["sample"], "the following arguments are required: DIR"),
         (["sample", "runs/gpt", "--temprature", "1"], "did you mean --temperature?"),
         (["dump", "softmax", "--stage", "lops"], "unknown choice 'lops'; did you mean loops?"),
-        ([], "give a command: train, sample, dump, doctor"),
+        ([], "give a command: train, sample, dump, bench, doctor"),
         (["--versio"], "did you mean --version?"),
     ],
 )
@@ -68,6 +69,7 @@ def test_a_mistaken_argument_is_one_line_with_a_suggestion(capsys, arguments, me
         (["sample", "/nowhere"], "no run in /nowhere"),
         (["dump", "sofmax"], "did you mean softmax?"),
         (["dump", "/nowhere.py:f"], "no file /nowhere.py"),
+        (["bench", "gpt_smal_"], "did you mean gpt_small?"),
     ],
 )
 def test_bad_input_is_one_line(capsys, tmp_path, monkeypatch, arguments, message):
@@ -123,6 +125,21 @@ def test_dump_shows_a_run_and_a_function_of_a_file(run, capsys, tmp_path):
     assert "exp" in json.loads(capsys.readouterr().out)["text"]
     assert "no function 'h'" in fails(capsys, ["dump", f"{script}:h"], 1)
     assert "returned int" in fails(capsys, ["dump", f"{script}:g"], 1)
+
+
+def test_bench_says_where_the_time_goes(capsys):
+    arguments = ["bench", "matmul_64", "matmul_128x128x128", "--seconds", "0.001"]
+    assert main(arguments) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
+        "workload", "matmul_64x64x64", "matmul_128x128x128"]
+    program_cache.clear()
+    assert main([*arguments, "--compile", "--kernels", "--json"]) == 0
+    for line in capsys.readouterr().out.splitlines():
+        found = json.loads(line)
+        assert found["first_s"] >= sum(found["phases"].values()) > 0 and {"trace", "schedule"} <= set(found["phases"])
+        assert found["best_ms"] <= found["median_ms"] and found["kernels"][0]["launches"] >= 1
+    assert main(["bench", "matmul_64x64x64", "--seconds", "0.001", "--compile", "--kernels"]) == 0
+    assert {"contraction", "trace"} <= set(capsys.readouterr().out.split())
 
 
 def test_doctor_examines_the_installation(capsys):

@@ -53,7 +53,7 @@ def test_ci_runs_the_test_command(readme, root):
 
 def test_the_commands_parse(readme):
     found = [shlex.split(command)[1:] for command in commands(readme) if command.startswith("tgl ")]
-    assert {arguments[0] for arguments in found} == {"doctor", "train", "sample", "dump"}
+    assert {arguments[0] for arguments in found} == {"doctor", "train", "sample", "dump", "bench"}
     for arguments in found:
         make_parser().parse_args(arguments)
 

@@ -1,4 +1,4 @@
-"""The command ``tgl``: train, sample, dump, doctor."""
+"""The command ``tgl``: train, sample, dump, bench, doctor."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from tinygrad_like import __version__
-from tinygrad_like.cli import doctor, dump, sample, train
+from tinygrad_like.cli import bench, doctor, dump, sample, train
 from tinygrad_like.cli.parser import Parser, run_command
 
 _COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "train": (train, "train a GPT on a text"),
     "sample": (sample, "let a trained model write"),
     "dump": (dump, "look at a computation: graph, kernels, loops, LLVM IR, assembly, CUDA C"),
+    "bench": (bench, "time training steps, reading and writing with GPT-2, and single operations on this machine"),
     "doctor": (doctor, "say what this installation can do and what is missing"),
 }
 

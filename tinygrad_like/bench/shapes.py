@@ -1,4 +1,4 @@
-"""The shapes that every framework is timed on; names are stable, so that rows of different days are comparable."""
+"""The shapes of the workloads, for every framework that runs them; they stay, so that days can be compared."""
 
 from __future__ import annotations
 
@@ -7,13 +7,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class GPTShape:
-    """A GPT and its batch: ``layers`` blocks of ``width`` with ``heads``, ``batch`` sequences of ``context`` tokens."""
+    """A GPT and its batch: ``layers`` blocks of ``width`` with ``heads``, ``batch`` sequences of ``time`` tokens."""
 
     layers: int
     heads: int
     width: int
     context: int
     vocabulary: int
+    batch: int
+    time: int
+
+
+@dataclass(frozen=True)
+class LSTMShape:
+    """A language model of one LSTM layer: ``batch`` sequences of ``time`` tokens, embedded in ``width`` numbers."""
+
+    vocabulary: int
+    width: int
+    time: int
     batch: int
 
 
@@ -26,12 +37,16 @@ class MLPShape:
 
 
 MLP = MLPShape(sizes=(784, 512, 512, 10), batch=128)
-GPT_SMALL = GPTShape(layers=4, heads=4, width=128, context=64, vocabulary=65, batch=12)  # nanoGPT's CPU setting
-GPT_MEDIUM = GPTShape(layers=6, heads=6, width=384, context=256, vocabulary=65, batch=4)  # its character setting
-
+LSTM = LSTMShape(vocabulary=65, width=256, time=64, batch=32)
 IMAGES = (128, 1, 28, 28)  # of the convolutional network
+# nanoGPT's setting for a CPU, its setting for characters with a smaller batch, and GPT-2 124M.
+GPT_SMALL = GPTShape(layers=4, heads=4, width=128, context=64, vocabulary=65, batch=12, time=64)
+GPT_MEDIUM = GPTShape(layers=6, heads=6, width=384, context=256, vocabulary=65, batch=4, time=256)
+GPT2 = GPTShape(layers=12, heads=12, width=768, context=1024, vocabulary=50257, batch=1, time=256)
+PREFILL_TOKENS = 512
+DECODE_PROMPT, DECODE_TOKENS = 64, 64
 
-LEARNING_RATE = {"mlp": 1e-3, "cnn": 1e-3, "gpt_small": 3e-4, "gpt_medium": 3e-4}
+ADAM_RATE, ADAMW_RATE = 1e-3, 3e-4  # of the perceptron, the convolutional network and the LSTM; of the GPTs
 
 # Single operations. Matmuls are (rows, columns, summed); the transposed forms are those of a layer's two gradients.
 MATMULS = (
