@@ -1,30 +1,31 @@
-"""Copies of square blocks: what a pointwise statement would gather from distant lines is copied as it lies first."""
+"""Copies of square blocks: what lies across the lanes of a statement is turned to lie along them, in registers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from codegen.expression import Rewriter, walk
 from codegen.index import Axis, Index
-from codegen.kernel import Expression, Guarded, Home, Read, Statement
-from codegen.nest import Compute, Item, Kind, Loop, Nest
+from codegen.kernel import Guarded, Home, Read, ScanStatement, Statement
+from codegen.nest import Compute, Kind, Loop, Nest, expressions_of
 from codegen.partials import Temporary
 from codegen.placement import memory_index
-from codegen.steps import Step
+from codegen.steps import Reorder, Split, Step
+from ir.dtype import DType
 
 
 @dataclass(frozen=True, repr=False)
 class CopyBlock(Step):
     """Copies the block of each value that statement ``within`` reads across its lanes, just before the loop ``at``.
 
-        for j:                                  for i, j: block[i, j] = X[i, j]   (lanes along j)
+        for j:                                  for i: block[0:16, i] = X[i, 0:16]      (transposed in registers)
             for i: Y[j, i] = f(X[i, j])   =>    for j:
-                                                    for i: Y[j, i] = f(block[i, j])
+                                                    for i: Y[j, i] = f(block[j, i])
 
-    at: the loop over ``j``, along which what is read is contiguous. lane: the loop over ``i`` below it. The lines of X
-    may all map to the same few places of a cache; those of the block do not.
+    at: the loop over ``j``, along which what is read is contiguous. lane: the loop over ``i`` below it. Where the
+    statement is a scan along ``j``, what it stores across its lanes goes through a block too, copied after the loop.
+    Of the two extents one is a multiple of the other: a block is copied in squares.
     """
 
     within: int
@@ -34,32 +35,75 @@ class CopyBlock(Step):
     def apply(self, nest: Nest) -> None:
         compute = next(c for c, _ in nest.leaves() if c.number == self.within)
         statement = compute.statement
-        if not isinstance(statement, Statement) or statement.reduced or statement.scatter:
-            raise self.refuse(f"statement {self.within} is not pointwise")
+        if isinstance(statement, Statement) and (statement.reduced or statement.scatter):
+            raise self.refuse(f"statement {self.within} is neither pointwise nor a scan")
         (top,) = self.loops(nest, self.at, self.within)
-        across, lane = top.axis, self.axis(nest, self.lane)
-        container = next(body for loop, body in nest.loops() if loop is top)
-        copied: dict[Read, Read] = {}
-        for read in self._crossing(nest, statement.expression, lane, across):
-            value: Any = Temporary(read.value.dtype, (lane.extent, across.extent))
-            copied[read] = Read(value, (Index.of(lane), Index.of(across)))
-            number = 1 + max(c.number for c, _ in nest.leaves())
-            copy: Item = Compute(Statement(value, (lane, across), read, copied[read].indices, home=Home.SCRATCH),
-                                 number)
-            container.insert(container.index(top), Loop(lane, [Loop(across, [copy], Kind.VECTOR)]))
+        blocks = _Blocks(nest, compute, top, self.axis(nest, self.lane))
+        copied = {read: blocks.before(read) for read in blocks.crossing_reads()}
         rewriter = Rewriter({}, lambda read: copied.get(read, read))
-        compute.statement = replace(statement, expression=rewriter(statement.expression))
+        if isinstance(statement, Statement):
+            compute.statement = replace(statement, expression=rewriter(statement.expression))
+            return
+        outputs = []
+        for value, expression, indices in statement.outputs:
+            if blocks.crosses(value, indices):
+                value, indices = blocks.after(value, indices)
+            outputs.append((value, rewriter(expression), indices))
+        carries = tuple([(name, start, rewriter(after)) for name, start, after in statement.carries])
+        compute.statement = replace(statement, carries=carries, outputs=tuple(outputs))
 
-    def _crossing(self, nest: Nest, root: Expression, lane: Axis, across: Axis) -> Iterator[Read]:
+
+class _Blocks:
+    """The blocks of one statement: its loop ``top`` runs across the lanes, which run along ``lane``."""
+
+    def __init__(self, nest: Nest, compute: Compute, top: Loop, lane: Axis) -> None:
+        self.nest, self.top, self.across, self.lane = nest, top, top.axis, lane
+        self.statement = compute.statement
+        self.point = nest.point(nest.path(compute.number))
+        self.container = next(body for loop, body in nest.loops() if loop is top)
+        self.inside: set[Any] = {c.statement.value for c, _ in nest.leaves() if isinstance(c.statement, Statement)}
+        if isinstance(self.statement, ScanStatement):
+            self.inside.update(name for name, _, _ in self.statement.carries)
+
+    def crossing_reads(self) -> list[Read]:
         """The reads that are contiguous along ``across`` and far apart along ``lane``, at every point of both."""
-        parts = list(walk(root))
+        parts = list(walk(*expressions_of(self.statement)))
         if any(isinstance(part, Guarded) for part in parts):
-            return  # what is read under a guard may not exist
-        produced = {c.statement.value for c, _ in nest.leaves() if isinstance(c.statement, Statement)}
-        path = nest.path(self.within)
-        point = nest.point(path)
-        for read in dict.fromkeys(part for part in parts if isinstance(part, Read) and part.value not in produced):
-            index = memory_index(read.value, read.indices).substitute(point)
-            if (index.is_affine and index.coefficient(across) == 1
-                    and abs(index.coefficient(lane)) >= across.extent):
-                yield read
+            return []  # what is read under a guard may not exist
+        reads = dict.fromkeys(part for part in parts if isinstance(part, Read) and part.value not in self.inside)
+        return [read for read in reads if self.crosses(read.value, read.indices)]
+
+    def crosses(self, value: Any, indices: tuple[Index, ...]) -> bool:
+        index = memory_index(value, indices).substitute(self.point)
+        return (index.is_affine and abs(index.coefficient(self.across)) == 1
+                and abs(index.coefficient(self.lane)) >= self.across.extent)
+
+    def before(self, read: Read) -> Read:
+        """The block that holds what ``read`` reads; it is copied before the loop."""
+        block = self._block(read.value.dtype)
+        self._copy(0, Statement(block.value, (self.lane, self.across), read, block.indices, home=Home.SCRATCH),
+                   self.across, self.lane)
+        return block
+
+    def after(self, value: Any, indices: tuple[Index, ...]) -> Read:
+        """The block in which ``value`` is to be stored; it is copied to its place after the loop."""
+        block = self._block(value.dtype)
+        self._copy(1, Statement(value, (self.lane, self.across), block, indices), self.lane, self.across)
+        return block
+
+    def _block(self, dtype: DType) -> Read:
+        value: Any = Temporary(dtype, (self.across.extent, self.lane.extent))
+        return Read(value, (Index.of(self.across), Index.of(self.lane)))
+
+    def _copy(self, offset: int, statement: Statement, source: Axis, target: Axis) -> None:
+        """Inserts the loops of a copy, in squares; ``source`` and ``target`` are contiguous on either side."""
+        nest, number = self.nest, 1 + max(compute.number for compute, _ in self.nest.leaves())
+        longer, shorter = (source, target) if source.extent >= target.extent else (target, source)
+        loop = Loop(longer, [Loop(shorter, [Compute(statement, number)])])
+        self.container.insert(self.container.index(self.top) + offset, loop)
+        if longer.extent > shorter.extent:
+            Split(nest.name(longer), shorter.extent, number).apply(nest)
+        if longer is target:
+            Reorder(tuple([nest.name(loop.axis) for loop in reversed(nest.path(number)[-2:])]), number).apply(nest)
+        rows, columns = nest.path(number)[-2:]
+        rows.kind, columns.kind = Kind.TRANSPOSED, Kind.VECTOR

@@ -79,6 +79,11 @@ class Evaluator:
         """A resolved index at lane 0."""
         return index.substitute({self.point.vector: Index()}) if self.point.vector is not None else index
 
+    def last_lane(self, index: Index) -> Index:
+        """A resolved index at the last lane."""
+        assert self.point.vector is not None
+        return index.substitute({self.point.vector: Index.of(self.point.lanes - 1)})
+
     def index(self, index: Index, dtype: DType = dtypes.int64) -> Atom:
         """A resolved index as a number of an integer ``dtype``: a vector where it varies, else a scalar.
 
@@ -246,6 +251,10 @@ class Evaluator:
         if stride == 1:
             load = Load(buffer, self.index(self.first_lane(index)), type, mask)
             return self.builder.let(load, buffer.name, safe)
+        if stride == -1:
+            turned = None if mask is None else self.builder.backwards(mask)
+            load = Load(buffer, self.index(self.last_lane(index)), type, turned)
+            return self.builder.backwards(self.builder.let(load, buffer.name, safe))
         indices = self.builder.splat(self.index(index), lanes)
         return self.builder.let(GatherLoad(buffer, indices, type, mask), buffer.name, safe)
 

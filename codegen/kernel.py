@@ -127,6 +127,8 @@ class Statement:
 class ScanStatement:
     """A recurrence along ``axis`` whose body is pointwise, for every point of ``axes`` (which do not contain it).
 
+    Steps are counted in the order in which they happen: a scan from the end indexes its values by length - 1 - axis.
+
     carries: (name node, value at the start, value after one step), as expressions in ``axes`` and ``axis``; a step
       reads a carry as Read(name node, ()).
     outputs: (value, expression of one step, indices), stored at every step; finals: (value, carry number, indices).
@@ -134,7 +136,6 @@ class ScanStatement:
 
     axes: tuple[Axis, ...]
     axis: Axis
-    reverse: bool
     carries: tuple[tuple[Node, Expression, Expression], ...]
     outputs: tuple[tuple[Node, Expression, tuple[Index, ...]], ...]
     finals: tuple[tuple[Node, int, tuple[Index, ...]], ...] = ()

@@ -174,8 +174,7 @@ def _statement_line(statement: Statement, names: _Names, expressions: _Expressio
 
 
 def _scan_lines(statement: ScanStatement, names: _Names, expressions: _Expressions) -> list[str]:
-    order = " backwards" if statement.reverse else ""
-    lines = [f"scan along {names.axes([statement.axis])}{order} for {names.axes(statement.axes)}"]
+    lines = [f"scan along {names.axes([statement.axis])} for {names.axes(statement.axes)}"]
     for name, start, step in statement.carries:
         lines.append(f"  {names.value(name)} = {expressions.text(start)}, then {expressions.text(step)}")
     for value, expression, indices in statement.outputs:

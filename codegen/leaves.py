@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from codegen.accumulators import Accumulators, Key
 from codegen.evaluate import Conditions, Evaluator, Point
 from codegen.index import Atom as IndexAtom
 from codegen.index import Axis, Index
 from codegen.kernel import Apply, Expression, Guard, Guarded, Home, Read, ScanStatement, Statement
-from codegen.loop_builder import LoopBuilder
+from codegen.loop_builder import LoopBuilder, literal
 from codegen.loops import Atom, Buffer, If, ScatterStore
 from codegen.monoids import (
     State,
@@ -25,10 +26,18 @@ from codegen.monoids import (
 from codegen.nest import Compute, Nest, produced_values
 from codegen.placement import Placement, memory_index
 from codegen.steps import ScheduleError
+from codegen.transposition import transposed
 from ir.dtype import DType, dtypes
 from ir.node import Node
 
 STREAMED_BYTES = 16 << 20  # values from this size on bypass the caches
+
+
+class Lanes(NamedTuple):
+    """Iterations that exist at once: the first ``active`` along ``axis``."""
+
+    axis: Axis
+    active: int
 
 
 class LeafWriter:
@@ -124,6 +133,10 @@ class LeafWriter:
         reduction = self.placement.reductions.get(compute.number)
         if statement.value not in self.scattered and not (reduction and reduction.stored):
             self.builder.scope.registers[statement.value, indices] = value
+        self._keep(statement, value, indices, point)
+
+    def _keep(self, statement: Statement, value: Atom, indices: tuple[Index, ...], point: Point) -> None:
+        """Stores the value where it lives, unless that is a register."""
         if statement.value in self.placement.scratches or statement.home is Home.MEMORY:
             conditions = self.evaluator(point).conditions(statement.guards)
             if conditions is not None:
@@ -162,6 +175,10 @@ class LeafWriter:
         vector = self.builder.splat(value, point.lanes)
         if stride == 1:
             self.builder.store(buffer, evaluator.index(evaluator.first_lane(index)), vector, mask, streaming)
+        elif stride == -1:
+            turned = None if mask is None else self.builder.backwards(mask)
+            self.builder.store(buffer, evaluator.index(evaluator.last_lane(index)), self.builder.backwards(vector),
+                               turned, streaming)
         else:
             indices = self.builder.splat(evaluator.index(index), point.lanes)
             self.builder.append(ScatterStore(buffer, indices, vector, mask))
@@ -174,6 +191,42 @@ class LeafWriter:
         with self.builder.body() as scope:
             self.builder.store(buffer, address, value)
         self.builder.append(If(test, scope.statements, []))
+
+    def copy_transposed(self, compute: Compute, along: Lanes, across: Lanes) -> None:
+        """Copies a square in registers; its source is contiguous ``along`` one axis, its target along the other."""
+        statement = compute.statement
+        assert isinstance(statement, Statement)
+        size = along.axis.extent
+        rows: list[Atom] = [literal(0, statement.value.dtype, size)] * size
+        for number in range(across.active):
+            with self._lanes_along(along, across.axis, number) as point:
+                value = self.evaluator(point).expression(statement.expression)
+                rows[number] = self.builder.splat(value, size)
+        columns = transposed(self.builder, rows)
+        for number in range(along.active):
+            with self._lanes_along(across, along.axis, number) as point:
+                self._keep(statement, columns[number], self._resolved(statement.indices, self.evaluator(point)), point)
+
+    @contextmanager
+    def _lanes_along(self, lanes: Lanes, other: Axis, number: int) -> Iterator[Point]:
+        """The point with lanes along one axis, and the other axis at a number."""
+        axis, mask = lanes.axis, self.lane_mask(lanes)
+        self.axes[axis], self.axes[other] = Index(((axis, 1),)), Index((), number)
+        self.vector = axis, axis.extent, mask
+        yield self.point()
+        self.vector = None
+        del self.axes[axis], self.axes[other]
+
+    def lane_mask(self, lanes: Lanes) -> Atom | None:
+        """The lanes that exist; None where all of them do."""
+        axis = lanes.axis
+        if axis.limit is not None:
+            numbers = self.builder.lane_index(dtypes.int64, axis.extent)
+            return self.builder.compare("less", numbers, self.index(axis.limit))
+        if lanes.active == axis.extent:
+            return None
+        numbers = self.builder.lane_index(dtypes.int32, axis.extent)
+        return self.builder.compare("less", numbers, literal(lanes.active, dtypes.int32))
 
     # --------------------------------------------------------------------------------------------- reductions
 
@@ -279,8 +332,7 @@ class LeafWriter:
             self.builder.scope.registers[name, ()] = self.accumulators.get(key, point, initial)[0]
         results = [evaluator.expression(step) for _, _, step in statement.carries]
         for value, expression, indices in statement.outputs:
-            place = self.buffers[value], memory_index(value, self._resolved(indices, evaluator))
-            self.store(*place, evaluator.expression(expression), point)
+            self.store(*self._place(value, self._resolved(indices, evaluator)), evaluator.expression(expression), point)
         for key, result in zip(keys, results, strict=True):
             self.accumulators.set(key, (self.builder.splat(result, point.lanes),))
 

@@ -21,6 +21,7 @@ from codegen.loops import (
     Load,
     LoopStatement,
     Operation,
+    Shuffle,
     Splat,
     Store,
     Value,
@@ -187,6 +188,16 @@ class LoopBuilder:
             return operand
         type = ValueType(operand.type.dtype, lanes)
         return Literal(operand.value, type) if isinstance(operand, Literal) else self.let(Splat(operand, type))
+
+    def shuffle(self, first: Atom, second: Atom, order: Iterable[int]) -> Atom:
+        """The lanes ``order`` of ``first`` followed by ``second``."""
+        lanes = tuple(order)
+        return self.let(Shuffle(first, second, lanes, ValueType(first.type.dtype, len(lanes))), "lanes")
+
+    def backwards(self, vector: Atom) -> Atom:
+        """The lanes from the last to the first."""
+        return vector if isinstance(vector, Literal) else self.shuffle(vector, vector,
+                                                                       reversed(range(vector.type.lanes)))
 
     def lane_index(self, dtype: DType, lanes: int) -> Atom:
         return self.let(LaneIndex(ValueType(dtype, lanes)), "lane")

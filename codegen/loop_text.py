@@ -35,6 +35,7 @@ from codegen.loops import (
     Operation,
     Reinterpret,
     ScatterStore,
+    Shuffle,
     Splat,
     Store,
     SymbolValue,
@@ -129,6 +130,8 @@ def format_value(value: Value) -> str:
             return _called(f"reduce_{monoid}", [operand])
         case Extract(operand, lane):
             return f"{_atom(operand)}.{lane}"
+        case Shuffle(first, second, order):
+            return f"lanes {list(order)} of {_atom(first)}, {_atom(second)}"
         case WarpShuffle(operand, offset):
             return f"shuffle({_atom(operand)}, lane ^ {offset})"
         case Mma(shape, a, b, c):

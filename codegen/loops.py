@@ -162,6 +162,16 @@ class Extract:
 
 
 @dataclass(frozen=True)
+class Shuffle:
+    """Lanes of two vectors of the same type: lane l is lane ``order[l]`` of ``first`` followed by ``second``."""
+
+    first: Atom
+    second: Atom
+    order: tuple[int, ...]
+    type: ValueType
+
+
+@dataclass(frozen=True)
 class WarpShuffle:
     """GPU: the operand of the thread ``lane ^ offset`` in the same warp (all 32 threads take part)."""
 
@@ -191,7 +201,7 @@ class SymbolValue:
 
 Value = Union[
     Literal, Variable, Operation, Convert, Reinterpret, Fma, Splat, LaneIndex, Load, GatherLoad, VectorReduce, Extract,
-    WarpShuffle, Mma, SymbolValue,
+    Shuffle, WarpShuffle, Mma, SymbolValue,
 ]
 
 

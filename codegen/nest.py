@@ -23,6 +23,7 @@ class Kind(Enum):
     SERIAL = "serial"
     UNROLL = "unroll"  # written out: one instance of every value per iteration
     VECTOR = "vector"  # one lane per iteration
+    TRANSPOSED = "transposed"  # around one vector loop over a copy: lanes that become instances, and the reverse
     PARALLEL = "parallel"  # independent tasks
     BLOCK = "block"  # GPU: blockIdx
     THREAD = "thread"  # GPU: threadIdx

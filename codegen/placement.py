@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
+from typing import NamedTuple
 
 from codegen.index import Atom, Index
 from codegen.kernel import Home, ScanStatement, Statement
@@ -93,9 +94,8 @@ def place_values(nest: Nest) -> Placement:
     points = {compute.number: nest.point(path) for compute, path in leaves}
     reductions = {compute.number: found for compute, path in leaves
                   if (found := _reduction(nest, compute, path)) is not None}
-    producers: dict[object, tuple[Compute, Path]] = {
-        compute.statement.value: (compute, path) for compute, path in leaves
-        if isinstance(compute.statement, Statement) and not compute.statement.scatter}
+    producers: dict[object, _Producer] = {
+        producer.value: producer for compute, path in leaves for producer in _producers(nest, compute, path)}
     shared: dict[object, Path] = {}
     for compute, path in leaves:
         statement = compute.statement
@@ -104,21 +104,34 @@ def place_values(nest: Nest) -> Placement:
             _share(shared, statement.value, path[:path.index(reduction.home)])
         for read in reads_of(statement):
             if read.value in producers and read.value is not getattr(statement, "value", None):
-                producer, source = producers[read.value]
-                common = _common(source, path)
-                written = _resolved(producer.statement, points[producer.number])
-                wanted = tuple([index.substitute(points[compute.number]) for index in read.indices])
-                if written != wanted or not _in_registers(nest, producer, written, source, path, common):
+                producer = producers[read.value]
+                common = _common(producer.path, path)
+                written = _resolved(producer.indices, points[producer.compute.number])
+                wanted = _resolved(read.indices, points[compute.number])
+                if written != wanted or not _in_registers(nest, producer, written, path, common):
                     _share(shared, read.value, common)
-    scratches = {value: _scratch(nest, producers[value], path, points) for value, path in shared.items()
-                 if _home(producers[value][0]) is not Home.MEMORY}
+    scratches = {value: _scratch(producers[value], path, points) for value, path in shared.items()
+                 if producers[value].home is not Home.MEMORY}
     reread = frozenset(value for value in shared if value not in scratches)
     return Placement(scratches, reductions, reread)  # type: ignore[arg-type]  # keys are nodes
 
 
-def _home(compute: Compute) -> Home:
-    assert isinstance(compute.statement, Statement)
-    return compute.statement.home
+class _Producer(NamedTuple):
+    """What computes a value, at which of its elements, under which loops, and where the value lives."""
+
+    value: Node
+    compute: Compute
+    path: Path
+    indices: tuple[Index, ...]
+    home: Home
+
+
+def _producers(nest: Nest, compute: Compute, path: Path) -> list[_Producer]:
+    statement = compute.statement
+    if isinstance(statement, ScanStatement):
+        return [_Producer(value, compute, path, indices, Home.MEMORY if value in nest.kernel.outputs else Home.SCRATCH)
+                for value, _, indices in statement.outputs]
+    return [] if statement.scatter else [_Producer(statement.value, compute, path, statement.indices, statement.home)]
 
 
 def _reduction(nest: Nest, compute: Compute, path: Path) -> Reduction | None:
@@ -141,9 +154,8 @@ def _reduction(nest: Nest, compute: Compute, path: Path) -> Reduction | None:
     return Reduction(compute, path, path[home], inner, True)
 
 
-def _resolved(statement: Statement | ScanStatement, point: Mapping[Atom, Index]) -> tuple[Index, ...]:
-    assert isinstance(statement, Statement)
-    return tuple([index.substitute(point) for index in statement.indices])
+def _resolved(indices: tuple[Index, ...], point: Mapping[Atom, Index]) -> tuple[Index, ...]:
+    return tuple([index.substitute(point) for index in indices])
 
 
 def _common(first: Path, second: Path) -> Path:
@@ -158,31 +170,27 @@ def _share(shared: dict[object, Path], value: object, path: Path) -> None:
     shared[value] = path if known is None else _common(known, path)
 
 
-def _in_registers(nest: Nest, producer: Compute, written: tuple[Index, ...], source: Path, reader: Path,
-                  common: Path) -> bool:
+def _in_registers(nest: Nest, producer: _Producer, written: tuple[Index, ...], reader: Path, common: Path) -> bool:
     """True where all iterations on which the value depends exist at once in both places."""
     inside = {loop.axis for loop in common}
     axes = {axis for index in written for axis in index.axes} - inside
-    reduction_loops = [loop for loop in source[len(common):] if nest.reduces(producer, loop.axis)]
+    source = producer.path
+    reduction_loops = [loop for loop in source[len(common):] if nest.reduces(producer.compute, loop.axis)]
     kinds = {loop.axis: loop.kind for loop in source[len(common):] if loop not in reduction_loops}
     reader_kinds = {loop.axis: loop.kind for loop in reader[len(common):]}
     return all(kinds.get(axis, Kind.SERIAL).instanced and kinds.get(axis) is reader_kinds.get(axis) for axis in axes)
 
 
-def _scratch(nest: Nest, producer: tuple[Compute, Path], path: Path,
-             points: Mapping[int, Mapping[Atom, Index]]) -> Scratch:
-    compute, source = producer
-    statement = compute.statement
-    assert isinstance(statement, Statement)
+def _scratch(producer: _Producer, path: Path, points: Mapping[int, Mapping[Atom, Index]]) -> Scratch:
     outer = {loop.axis for loop in path}
-    vector = next((loop.axis for loop in source if loop.kind is Kind.VECTOR), None)
+    vector = next((loop.axis for loop in producer.path if loop.kind is Kind.VECTOR), None)
     bases, extents, order = [], [], []
-    for dimension, index in enumerate(_resolved(statement, points[compute.number])):
+    for dimension, index in enumerate(_resolved(producer.indices, points[producer.compute.number])):
         fixed = Index(tuple([(a, f) for a, f in index.terms if Index(((a, 1),)).axes <= outer]))
         inner = index - fixed
         low, high = inner.bounds
         bases.append(fixed + low)
         extents.append(high - low + 1)
         order.append((vector is not None and vector in inner.axes, dimension))
-    return Scratch(statement.value, statement.value.dtype, path, tuple(bases), tuple(extents),
+    return Scratch(producer.value, producer.value.dtype, path, tuple(bases), tuple(extents),
                    tuple([dimension for _, dimension in sorted(order)]))

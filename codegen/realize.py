@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from codegen.index import Axis, Index
-from codegen.kernel import Constant, ScanStatement, Statement
-from codegen.leaves import LeafWriter
+from codegen.kernel import Constant, Statement
+from codegen.leaves import Lanes, LeafWriter
 from codegen.loop_builder import INDEX, LoopBuilder, literal
 from codegen.loops import Allocate, Atom, Buffer, For, Function, If, Literal, LoopKind
 from codegen.monoids import accumulator_dtype, identity_value
@@ -118,6 +118,8 @@ class NestWalk:
         """``extent`` equal iterations, of which those below ``stop`` exist."""
         if loop.kind is Kind.VECTOR:
             self.lanes(loop, path)
+        elif loop.kind is Kind.TRANSPOSED:
+            self.transposed(loop)
         elif loop.kind is Kind.UNROLL:
             for number in range(extent):
                 self.bound(loop, path, Index((), number))
@@ -157,20 +159,12 @@ class NestWalk:
         self.variables[loop.axis] = variable
         with self.builder.body(conditional=not isinstance(stop, Literal)) as scope:
             self.leaves.accumulators.open_loop()
-            value = Index(((loop.axis, 1),))
-            if self._is_reversed(loop):
-                last = Index.of(loop.axis.extent) if loop.axis.limit is None else loop.axis.limit
-                value = last - 1 - value
-            self.axes[loop.axis] = value
+            self.axes[loop.axis] = Index(((loop.axis, 1),))
             self.items(loop.body, path)
             del self.axes[loop.axis]
             carried = self.leaves.accumulators.close_loop()
         self.builder.append(For(variable, literal(0, dtypes.int64), stop, 1, kind, scope.statements, carried,
                                 loop.dimension))
-
-    def _is_reversed(self, loop: Loop) -> bool:
-        return any(isinstance(compute.statement, ScanStatement) and compute.statement.reverse
-                   and compute.statement.axis is loop.axis for compute, path in self.nest.leaves() if loop in path)
 
     def lanes(self, loop: Loop, path: Path) -> None:
         """All iterations at once, in the lanes of vectors; a mask turns off those that do not exist."""
@@ -178,16 +172,20 @@ class NestWalk:
         if lanes == 1:
             self.bound(loop, path, Index())
             return
-        mask: Atom | None = None
-        if active < lanes:
-            mask = self.builder.compare("less", self.builder.lane_index(dtypes.int32, lanes),
-                                        literal(active, dtypes.int32))
-        if axis.limit is not None:
-            limit = self.leaves.index(axis.limit)
-            mask = self.builder.compare("less", self.builder.lane_index(dtypes.int64, lanes), limit)
-        self.leaves.vector = axis, lanes, mask
+        self.leaves.vector = axis, lanes, self.leaves.lane_mask(Lanes(axis, active))
         self.bound(loop, path, Index(((axis, 1),)))
         self.leaves.vector = None
+
+    def transposed(self, loop: Loop) -> None:
+        """A block copied in registers: read along ``loop``, written along the loop inside it."""
+        (inside,) = loop.body
+        assert isinstance(inside, Loop)
+        (copy,) = inside.body
+        assert isinstance(copy, Compute)
+        along, across = (Lanes(axis, self.extent(axis)) for axis in (loop.axis, inside.axis))
+        if across.axis.limit is not None:
+            raise ScheduleError(f"{self.nest.name(across.axis)} has too many rows for a block: its extent is computed")
+        self.leaves.copy_transposed(copy, along, across)
 
     # ------------------------------------------------------------------------------- tasks, blocks and threads
 

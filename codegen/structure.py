@@ -109,7 +109,7 @@ class Structure:
     def _statement(self, statement: Statement | ScanStatement) -> Key:
         axes = tuple([self._axis(axis) for axis in statement.axes])
         if isinstance(statement, ScanStatement):
-            return ("scan", axes, self._axis(statement.axis), statement.reverse,
+            return ("scan", axes, self._axis(statement.axis),
                     tuple([(self._value(name), self._expression(start), self._expression(step))
                            for name, start, step in statement.carries]),
                     tuple([(self._value(value), self._expression(expression), tuple(map(self._index, indices)))

@@ -136,8 +136,8 @@ _RULES: dict[str, Rule] = {
 
 
 def _scan(node: Node, new_of: Values, size: Size) -> list[Node | None]:
-    """Steps stay the leading axis, the batch comes second; carries that never change may stay shared."""
-    body, count, length, reverse = node.attributes
+    """Steps stay where they are, the batch leads their slices; carries that never change may stay shared."""
+    body, count, length, reverse, axis = node.attributes
     shared = [number for number in range(count)
               if body.results[number] is body.parameters[number] and node.operands[number] not in new_of]
     inputs = [x in new_of for x in node.operands[count:]]
@@ -148,10 +148,10 @@ def _scan(node: Node, new_of: Values, size: Size) -> list[Node | None]:
                for number, (value, old) in enumerate(zip(found, body.results, strict=True))]
     results = [parameters[number] if number in shared else value for number, value in enumerate(results)]
     carries = [x if number in shared else widened(x, new_of, size) for number, x in enumerate(node.operands[:count])]
-    rows = [_swapped(new_of[x]) if x in new_of else x for x in node.operands[count:]]
-    scan = ir.scan(ir.Body(tuple(parameters), tuple(results)), carries, rows, reverse, length)
+    rows = [_swapped(new_of[x], axis) if x in new_of else x for x in node.operands[count:]]
+    scan = ir.scan(ir.Body(tuple(parameters), tuple(results)), carries, rows, reverse, length, axis)
     projected = [ir.project(scan, number) for number in range(len(body.results))]
-    return [None if number in shared else value if number < count else _swapped(value)
+    return [None if number in shared else value if number < count else _swapped(value, axis)
             for number, value in enumerate(projected)]
 
 
@@ -190,8 +190,9 @@ def _with_batch(value: Node, old: Node, size: Size) -> Node:
     return repeated(value, size) if value is old else value
 
 
-def _swapped(x: Node) -> Node:
-    return ir.permute(x, (1, 0, *range(2, len(x.shape))))
+def _swapped(x: Node, axis: int) -> Node:
+    """``x`` with the dimensions ``axis`` and ``axis + 1`` exchanged."""
+    return ir.permute(x, (*range(axis), axis + 1, axis, *range(axis + 2, len(x.shape))))
 
 
 _SEVERAL: dict[str, Callable[[Node, Values, Size], list[Node | None]]] = {"call": _call, "scan": _scan}

@@ -208,6 +208,10 @@ class _FunctionEmitter:
     def _extract(self, value: loops.Extract, lane: int) -> str:
         return self._lane(value.operand, value.lane)
 
+    def _shuffle(self, value: loops.Shuffle, lane: int) -> str:
+        number, lanes = value.order[lane], value.first.type.lanes
+        return self._lane(value.first, number) if number < lanes else self._lane(value.second, number - lanes)
+
     def _warp_shuffle(self, value: loops.WarpShuffle, lane: int) -> str:
         return f"__shfl_xor_sync({_WARP_LANES}, {self._lane(value.operand, lane)}, {value.offset})"
 
@@ -372,6 +376,7 @@ _VALUES: dict[type, Callable[[_FunctionEmitter, Any, int], str]] = {
     loops.GatherLoad: _FunctionEmitter._gather_load,
     loops.VectorReduce: _FunctionEmitter._vector_reduce,
     loops.Extract: _FunctionEmitter._extract,
+    loops.Shuffle: _FunctionEmitter._shuffle,
     loops.WarpShuffle: _FunctionEmitter._warp_shuffle,
     loops.SymbolValue: _FunctionEmitter._symbol,
 }

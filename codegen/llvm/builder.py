@@ -324,6 +324,13 @@ def shuffle(a: Value, lanes: Sequence[int]) -> Value:
     return a.builder.value(type_, f"shufflevector {a.typed}, {a.type.text} poison, <{len(lanes)} x i32> <{order}>")
 
 
+def shuffle_two(a: Value, b: Value, lanes: Sequence[int]) -> Value:
+    """The lanes with these numbers of ``a`` followed by ``b``, in this order."""
+    order = ", ".join(f"i32 {lane}" for lane in lanes)
+    type_ = vector(a.type.element, len(lanes))
+    return a.builder.value(type_, f"shufflevector {a.typed}, {b.typed}, <{len(lanes)} x i32> <{order}>")
+
+
 def extract(a: Value, lane: int) -> Value:
     """One lane as a scalar."""
     return a.builder.value(a.type.scalar, f"extractelement {a.typed}, i64 {lane}")

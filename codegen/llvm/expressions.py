@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from codegen import loops
 from codegen.llvm import memory
-from codegen.llvm.builder import Value, extract, fma, shuffle, splat
+from codegen.llvm.builder import Value, extract, fma, shuffle, shuffle_two, splat
 from codegen.llvm.conversions import convert, reinterpret
 from codegen.llvm.operations import UnsupportedOperation, apply
 from codegen.llvm.types import kind_of, register_type, round_narrow
@@ -88,6 +88,10 @@ def _extract(emitter: FunctionEmitter, value: loops.Extract) -> Value:
     return vector if vector.type.lanes == 1 else extract(vector, value.lane)
 
 
+def _shuffle(emitter: FunctionEmitter, value: loops.Shuffle) -> Value:
+    return shuffle_two(emitter.atom(value.first), emitter.atom(value.second), value.order)
+
+
 def _symbol(emitter: FunctionEmitter, value: loops.SymbolValue) -> Value:
     if value.name not in emitter.symbols:
         raise UnsupportedOperation(f"symbol {value.name!r} is not declared in Function.symbols")
@@ -111,5 +115,6 @@ EXPRESSIONS: dict[type[Any], Callable[[FunctionEmitter, Any], Value]] = {
     loops.GatherLoad: _gather,
     loops.VectorReduce: _vector_reduce,
     loops.Extract: _extract,
+    loops.Shuffle: _shuffle,
     loops.SymbolValue: _symbol,
 }

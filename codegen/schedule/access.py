@@ -16,10 +16,18 @@ from ir.symbolic import Dimension, Variable
 
 
 class Binding(NamedTuple):
-    """What a parameter of a loop body stands for: ``value`` with ``prefix`` before the indices of the parameter."""
+    """What a parameter of a loop body stands for: ``value``, or its slice (axis, index)."""
 
     value: Node
-    prefix: tuple[Index, ...]
+    slice: tuple[int, Index] | None = None
+
+
+def sliced(indices: Sequence[Index], slice: tuple[int, Index] | None) -> tuple[Index, ...]:
+    """The indices of a value, from those of its slice (axis, index)."""
+    if slice is None:
+        return tuple(indices)
+    axis, index = slice
+    return (*indices[:axis], index, *indices[axis:])
 
 
 class Site(NamedTuple):
@@ -178,8 +186,8 @@ def locate(node: Node, indices: Sequence[Index], bindings: Mapping[Node, Binding
     while True:
         node = walk.node
         if node in bindings:
-            value, prefix = bindings[node]
-            walk.node, walk.indices = value, [*prefix, *walk.indices]
+            value, slice = bindings[node]
+            walk.node, walk.indices = value, list(sliced(walk.indices, slice))
             continue
         step = _VIEWS.get(node.op.name)
         if step is None or 0 in node.shape:

@@ -9,7 +9,7 @@ from itertools import accumulate, count
 from codegen.expression import dynamic_index, guarded
 from codegen.index import ZERO, Index
 from codegen.kernel import Apply, Constant, Expression, Guard, IndexValue, Read
-from codegen.schedule.access import Binding, Site, as_index, element, is_view, locate, within, zero
+from codegen.schedule.access import Binding, Site, as_index, element, is_view, locate, sliced, within, zero
 from codegen.schedule.axes import Refinement, extents
 from codegen.schedule.computation import Access, Computation, Kind, Loops
 from codegen.schedule.loop_maker import SOURCES, LoopMaker
@@ -261,8 +261,8 @@ class Builder:
         if part.offset is not None:
             axis, start = part.offset
             indices[axis] = indices[axis] + start
-        computation.indices = (*part.prefix, *indices)
-        computation.whole = not part.prefix and part.offset is None
+        computation.indices = sliced(indices, part.slice)
+        computation.whole = part.slice is None and part.offset is None
         return computation
 
     def _assign(self, node: Node) -> None:

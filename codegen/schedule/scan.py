@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from codegen.index import Axis, Index, Symbol
 from codegen.kernel import Apply, Expression, Read, ScanLoop, ScanStatement, Schedule
-from codegen.schedule.access import Binding, Site, as_index, element, locate, under_guards
+from codegen.schedule.access import Binding, Site, as_index, element, locate, sliced, under_guards
 from codegen.schedule.computation import Access, Computation, Kind
 from ir.graph import substitute, topological_order
 from ir.node import Node
@@ -25,14 +25,14 @@ _MOST_OPERATIONS = 500  # in one step of a pointwise recurrence
 
 
 class Part(NamedTuple):
-    """``source`` is written into the storage of ``owner``, at ``prefix`` before its own indices.
+    """``source`` is written into the storage of ``owner``: as all of it, or as its slice (axis, index).
 
     overwrites: the value that is lost by it. offset: (axis, how far behind the start of the owner's axis it lies).
     """
 
     owner: Node
     source: Node
-    prefix: tuple[Index, ...] = ()
+    slice: tuple[int, Index] | None = None
     overwrites: Node | None = None
     offset: tuple[int, Index] | None = None
 
@@ -56,7 +56,7 @@ class _Recurrence:
     """A scan over new parameters of its own, reduced to the carries and outputs that somebody needs."""
 
     def __init__(self, node: Node, used: Sequence[int]) -> None:
-        body, count, self.length, self.reverse = node.attributes
+        body, count, self.length, self.reverse, self.axis = node.attributes
         self.node = node
         parameters = [fresh_parameter(old.dtype, old.shape) for old in body.parameters]
         results = substitute(body.results, dict(zip(body.parameters, parameters, strict=True)))
@@ -72,7 +72,7 @@ class _Recurrence:
         return [result for _, _, _, result in self.carries] + [result for _, result in self.outputs]
 
     def bindings(self, step: Index) -> dict[Node, Binding]:
-        return {parameter: Binding(operand, (step,)) for parameter, operand in self.inputs}
+        return {parameter: Binding(operand, (self.axis, step)) for parameter, operand in self.inputs}
 
 
 def _needed_carries(parameters: Sequence[Node], results: Sequence[Node], used: Sequence[int]) -> list[int]:
@@ -114,7 +114,7 @@ def _pointwise_scan(builder: Builder, recurrence: _Recurrence) -> Computation | 
     indices = tuple([dimension.index for dimension in loops])
     length = recurrence.length
     step = Axis(upper_bound(length), "step", as_index(length) if isinstance(length, Dimension) else None)
-    here = Index.of(step)
+    here = Index.of(step) if not recurrence.reverse else as_index(length) - 1 - Index.of(step)
     steps = _StepExpressions(recurrence, {**builder.bindings, **recurrence.bindings(here)}, indices)
     expressions: list[Expression] = []
     for result in results:
@@ -125,7 +125,8 @@ def _pointwise_scan(builder: Builder, recurrence: _Recurrence) -> Computation | 
     node, count = recurrence.node, len(recurrence.carries)
     carries = tuple([(parameter, builder.operand(start, indices), after) for (_, parameter, start, _), after
                      in zip(recurrence.carries, expressions, strict=False)])
-    outputs = tuple([(project(node, number), expression, (here, *indices))
+    stacked = sliced(indices, (recurrence.axis, here))
+    outputs = tuple([(project(node, number), expression, stacked)
                      for (number, _), expression in zip(recurrence.outputs, expressions[count:], strict=True)])
     finals = tuple([(project(node, number), place, indices)
                     for place, (number, _, _, _) in enumerate(recurrence.carries) if number in recurrence.used])
@@ -133,7 +134,7 @@ def _pointwise_scan(builder: Builder, recurrence: _Recurrence) -> Computation | 
     builder.access(steps.accesses)
     return Computation(
         node, Kind.SCAN, (*axes, step), (), Read(node, ()), tuple(loops), whole=False, required=True,
-        scan=ScanStatement(axes, step, recurrence.reverse, carries, outputs, finals),
+        scan=ScanStatement(axes, step, carries, outputs, finals),
         values=tuple([value for value, _, _ in (*outputs, *finals)]))
 
 
@@ -210,10 +211,11 @@ def _looped_scan(builder: Builder, recurrence: _Recurrence) -> tuple[Computation
     step = Symbol(f"_step_{next(builder.context.numbers)}", 0, max(0, length - 1))
     homes = {number: project(node, number) for number, _, _, _ in recurrence.carries}
     bindings = {**builder.bindings, **recurrence.bindings(Index(((step, 1),)))}
-    bindings.update({parameter: Binding(homes[number], ()) for number, parameter, _, _ in recurrence.carries})
+    bindings.update({parameter: Binding(homes[number]) for number, parameter, _, _ in recurrence.carries})
     outputs = {number: project(node, number) for number, _ in recurrence.outputs}
-    parts = [Part(outputs[number], result, (Index.of(step),)) for number, result in recurrence.outputs]
-    parts += [Part(homes[number], result, (), homes[number]) for number, _, _, result in recurrence.carries]
+    here = recurrence.axis, Index.of(step)
+    parts = [Part(outputs[number], result, here) for number, result in recurrence.outputs]
+    parts += [Part(homes[number], result, None, homes[number]) for number, _, _, result in recurrence.carries]
     body = builder.context.schedule_parts(parts, bindings, builder.context)
     loop = ScanLoop(step, length, recurrence.reverse, body.schedule)
     values = (*homes.values(), *outputs.values())

@@ -1,16 +1,28 @@
-"""Recurrences: one serial loop that carries the state, with the other axes as tasks and lanes."""
+"""Recurrences: one serial loop that carries the state, with the other axes as tasks and lanes.
+
+Lanes run along an axis on which what is read and written is contiguous. Where that is the axis of the scan itself (a
+cumulative sum along the last dimension), blocks are transposed in registers on the way in and out, so that a vector
+holds one step of many rows; the order of additions is that of the definition in any case.
+"""
 
 from __future__ import annotations
 
+from codegen.block_copies import CopyBlock
+from codegen.expression import walk
 from codegen.index import Axis
-from codegen.kernel import Kernel, ScanStatement
-from codegen.nest import reads_of
+from codegen.kernel import Guarded, Kernel, ScanStatement
+from codegen.nest import expressions_of, reads_of
 from codegen.placement import memory_index
+from codegen.schedule.cost import expression_cost
+from codegen.steps import MAXIMUM_LANES
 from codegen.strategies.plan import Plan, access_cost, stride
 from codegen.target import Target
 
+_SHORTEST_BLOCK = 4  # rows and steps
 _SCALAR_COST = 0.3  # of an access, beside that of a vector of them
 _CHAINS = 8
+_LONG_STEP = 20  # the cost of a step that is worth hiding
+_ROW_VECTORS, _STEP_VECTORS = 4, 2  # of a block
 
 
 def plan_scan(kernel: Kernel, target: Target) -> Plan:
@@ -23,7 +35,11 @@ def plan_scan(kernel: Kernel, target: Target) -> Plan:
     lanes = target.lanes(4)
     vector = _vector_axis(statement, lanes)
     if vector is None:
-        _plan_chains(plan, statement, free, step)
+        rows = _rows_of_blocks(statement)
+        if rows is None:
+            _plan_chains(plan, statement, free, step)
+        else:
+            _plan_blocks(plan, statement, free, plan.name(rows), lanes)
         return plan
     name = plan.name(vector)
     others = [other for other in free if other != name]
@@ -56,6 +72,34 @@ def _plan_chains(plan: Plan, statement: ScanStatement, free: list[str], step: st
         plan.reorder([*free, step, inside])
         plan.unroll(inside)
     plan.make_tasks(free, statement.axis.extent * _CHAINS)
+
+
+def _rows_of_blocks(statement: ScanStatement) -> Axis | None:
+    """For a scan along the contiguous axis: the axis whose rows run side by side."""
+    if statement.axis.limit is not None or statement.axis.extent < _SHORTEST_BLOCK:
+        return None
+    if any(isinstance(part, Guarded) for part in walk(*expressions_of(statement))):
+        return None
+    rows = [axis for axis in statement.axes if axis.limit is None and axis.extent >= _SHORTEST_BLOCK]
+    return max(reversed(rows), key=lambda axis: min(axis.extent, MAXIMUM_LANES), default=None)
+
+
+def _plan_blocks(plan: Plan, statement: ScanStatement, free: list[str], rows: str, lanes: int) -> None:
+    """Blocks of steps and rows: transposed, so that one vector holds a step of every row, and back.
+
+    Where a step takes long, several vectors of rows hide the latency of each other.
+    """
+    others = [name for name in free if name != rows]
+    is_long = expression_cost(*expressions_of(statement)) >= _LONG_STEP
+    size = 1
+    while size < min(lanes * _ROW_VECTORS if is_long else lanes, plan.extent(rows)):
+        size *= 2
+    tiles, lane = plan.split(rows, size)
+    blocks, inside = plan.split(plan.name(statement.axis), min(size, lanes) * (1 if is_long else _STEP_VECTORS))
+    plan.reorder([*others, tiles, blocks, inside, lane])
+    plan.vectorize(lane)
+    plan.do(CopyBlock(0, inside, lane))
+    plan.make_tasks([*others, tiles], statement.axis.extent * size)
 
 
 def _vector_axis(statement: ScanStatement, lanes: int) -> Axis | None:

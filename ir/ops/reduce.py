@@ -131,16 +131,19 @@ def products_of_others(x: Node, axes: tuple[int, ...]) -> Node:
 
     Dividing the whole product by the element would fail at zeros, and at the second order next to them.
     """
+    if len(axes) == 1:
+        return ops.mul(_running_product(x, axes[0], reverse=False), _running_product(x, axes[0], reverse=True))
     kept = [axis for axis in range(len(x.shape)) if axis not in axes]
     order = [*axes, *kept]
     moved = ops.permute(x, order)
     rows = ops.reshape(moved, [product(x.shape[axis] for axis in axes), *(x.shape[axis] for axis in kept)])
-    others = ops.mul(_running_product(rows, reverse=False), _running_product(rows, reverse=True))
+    others = products_of_others(rows, (0,))
     return ops.permute(ops.reshape(others, moved.shape), sorted(range(len(order)), key=order.__getitem__))
 
 
-def _running_product(rows: Node, reverse: bool) -> Node:
-    """The product of the rows before each row (after it, in reverse)."""
-    so_far, row = (ops.parameter(number, rows.dtype, rows.shape[1:]) for number in (0, 1))
+def _running_product(x: Node, axis: int, reverse: bool) -> Node:
+    """The product of the elements before each along ``axis`` (after it, in reverse)."""
+    shape = x.shape[:axis] + x.shape[axis + 1:]
+    so_far, row = (ops.parameter(number, x.dtype, shape) for number in (0, 1))
     step = ops.Body((so_far, row), (ops.mul(so_far, row), so_far))
-    return ops.project(ops.scan(step, (constant(1, rows.dtype, rows.shape[1:]),), (rows,), reverse=reverse), 1)
+    return ops.project(ops.scan(step, (constant(1, x.dtype, shape),), (x,), reverse, axis=axis), 1)

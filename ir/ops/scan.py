@@ -21,17 +21,18 @@ class ScanAttributes(NamedTuple):
     carries: int
     length: int | Dimension
     reverse: bool
+    axis: int
 
 
 class Scan(Op):
-    """``scan(body, carries, inputs, reverse=False)``: the body applied step after step.
+    """``scan(body, carries, inputs, reverse=False, axis=0)``: the body applied step after step.
 
         for t in range(length):                             # from the last to the first with reverse
             carries, outputs[t] = body(carries, inputs[0][t], inputs[1][t], ...)
 
-    The body's parameters are the carries, then one slice (the leading axis removed) of each input; its results are the
-    new carries, of the same types, then the outputs of one step. Results of the node: the final carries, then the
-    outputs stacked along a new leading axis (in the order of the inputs, also with reverse).
+    The body's parameters are the carries, then one slice of each input (its dimension ``axis`` removed); its results
+    are the new carries, of the same types, then the outputs of one step. Results of the node: the final carries, then
+    the outputs stacked along a new dimension ``axis`` (in the order of the inputs, also with reverse).
 
         >>> total, x = parameter(0, dtypes.float32, ()), parameter(1, dtypes.float32, ())
         >>> sums = scan(Body((total, x), (add(total, x), add(total, x))), [zero], [xs])    # xs: float32[8]
@@ -47,13 +48,17 @@ class Scan(Op):
     Attributes = ScanAttributes
 
     def infer(self, operands: tuple[Node, ...], attributes: Any) -> TensorType:
-        body, carries, length, _ = attributes
+        body, carries, length, _, axis = attributes
         if not 0 <= carries <= min(len(operands), len(body.results)):
             raise GraphError(f"scan: {carries} carries, but {len(operands)} operands and {len(body.results)} results")
         for x in operands[carries:]:
-            if not x.shape or x.shape[0] != length:
-                raise rejected("scan", operands, f"inputs whose leading axis is {length} steps long")
-        slices = [TensorType(x.dtype, x.shape[1:]) for x in operands[carries:]]
+            if len(x.shape) <= axis or x.shape[axis] != length:
+                raise rejected("scan", operands, f"inputs whose axis {axis} is {length} steps long")
+        for x in body.results[carries:]:
+            if len(x.shape) < axis:
+                raise rejected("scan", operands, f"outputs that can be stacked along axis {axis}",
+                               f"a step yields {describe(x)} (or saves that carry)")
+        slices = [_slice_type(x, axis) for x in operands[carries:]]
         check_operands("scan", body.parameters, [x.type for x in operands[:carries]] + slices)
         for number, (before, after) in enumerate(zip(body.parameters[:carries], body.results, strict=False)):
             if before.type != after.type:
@@ -62,16 +67,16 @@ class Scan(Op):
         return TensorType(dtypes.void, ())
 
     def result_types(self, node: Node) -> tuple[TensorType, ...]:
-        body, carries, length, _ = node.attributes
-        stacked = [TensorType(x.dtype, (length, *x.shape)) for x in body.results[carries:]]
+        body, carries, length, _, axis = node.attributes
+        stacked = [TensorType(x.dtype, (*x.shape[:axis], length, *x.shape[axis:])) for x in body.results[carries:]]
         return (*(x.type for x in body.results[:carries]), *stacked)
 
     def gradient(self, node: Node, cotangent: Any) -> tuple[Node | None, ...]:
         return _reversed_scan(node, cotangent)
 
     def evaluate(self, node: Node, operands: Sequence[Any]) -> Any:
-        body, count, length, reverse = node.attributes
-        carries, inputs = list(operands[:count]), operands[count:]
+        body, count, length, reverse, axis = node.attributes
+        carries, inputs = list(operands[:count]), [np.moveaxis(x, axis, 0) for x in operands[count:]]
         outputs = [np.zeros((length, *x.shape), x.dtype.held) for x in body.results[count:]]
         order = interpret.Plan(body.results)
         for step in reversed(range(length)) if reverse else range(length):
@@ -79,22 +84,23 @@ class Scan(Op):
             carries = values[:count]
             for output, value in zip(outputs, values[count:], strict=True):
                 output[step] = value
-        return (*carries, *outputs)
+        return (*carries, *(np.moveaxis(output, 0, axis) for output in outputs))
 
 
 SCAN = Scan()
 
 
 def scan(body: Body, carries: Sequence[Node], inputs: Sequence[Node], reverse: bool = False,
-         length: int | Dimension | None = None) -> Node:
+         length: int | Dimension | None = None, axis: int = 0) -> Node:
     """``body`` applied to the carries and to one slice of each input after another; see ``Scan``.
 
-    length: the number of steps; needed only where there are no inputs.
+    length: the number of steps; needed only where there are no inputs. axis: the dimension of the inputs and outputs
+    along which the steps lie.
     """
     if length is None:
-        if not inputs or not inputs[0].shape:
-            raise rejected("scan", [*carries, *inputs], "inputs with a leading axis of steps", "or give length=")
-        length = inputs[0].shape[0]
+        if not inputs or len(inputs[0].shape) <= axis:
+            raise rejected("scan", [*carries, *inputs], f"inputs with steps along axis {axis}", "or give length=")
+        length = inputs[0].shape[axis]
     if len(body.parameters) != len(carries) + len(inputs):
         raise GraphError(f"scan: its body has {len(body.parameters)} parameters, given {len(carries)} carries and "
                          f"{len(inputs)} inputs")
@@ -102,8 +108,13 @@ def scan(body: Body, carries: Sequence[Node], inputs: Sequence[Node], reverse: b
     outputs = body.results[len(carries):]
     saved = tuple(before for before, after in zip(body.parameters, body.results[:len(carries)], strict=False)
                   if before is not after and before not in outputs)
-    attributes = ScanAttributes(Body(body.parameters, body.results + saved), len(carries), length, reverse)
+    attributes = ScanAttributes(Body(body.parameters, body.results + saved), len(carries), length, reverse, axis)
     return make_node(SCAN, (*carries, *inputs), attributes)
+
+
+def _slice_type(x: Node, axis: int) -> TensorType:
+    """The type of one step's slice of an input."""
+    return TensorType(x.dtype, x.shape[:axis] + x.shape[axis + 1:])
 
 
 def _reversed_scan(node: Node, cotangents: Sequence[Node | None]) -> tuple[Node | None, ...]:
@@ -113,7 +124,7 @@ def _reversed_scan(node: Node, cotangents: Sequence[Node | None]) -> tuple[Node 
     backward step reads of the other carries and of the inputs, and the cotangents of the outputs. Its outputs: the
     cotangent of each floating-point input.
     """
-    body, count, length, reverse = node.attributes
+    body, count, length, reverse, axis = node.attributes
     arriving = [(number, g) for number, g in enumerate(cotangents) if number >= count and g is not None]
     seeds = {number: ops.fresh_parameter(*body.results[number].type) for number, _ in arriving}
     carried = [number for number in range(count) if body.parameters[number].dtype.is_float]
@@ -131,7 +142,7 @@ def _reversed_scan(node: Node, cotangents: Sequence[Node | None]) -> tuple[Node 
     initial = [cotangents[number] or constant(0, *body.results[number].type) for number in carried]
     stacked = [_saved_carry(node, number) if number < count else node.operands[number] for number in varying]
     back = scan(backward, [*initial, *(node.operands[n] for n in fixed)], [*stacked, *(g for _, g in arriving)],
-                not reverse, length)
+                not reverse, length, axis)
     position = {number: index + (len(fixed) if number >= count else 0) for index, number in enumerate(targets)}
     return tuple(project(back, position[number]) if number in position else None
                  for number in range(len(body.parameters)))
@@ -146,9 +157,9 @@ def _body_gradient(body: Body, seeds: dict[int, Node], targets: list[int]) -> li
 
 def _saved_carry(node: Node, number: int) -> Node:
     """The carry before each step, stacked: an output of the scan, or of the scan extended by it."""
-    body, count, length, reverse = node.attributes
+    body, count, length, reverse, axis = node.attributes
     outputs = body.results[count:]
     if body.parameters[number] in outputs:
         return project(node, count + outputs.index(body.parameters[number]))
-    extended = scan(body, node.operands[:count], node.operands[count:], reverse, length)
+    extended = scan(body, node.operands[:count], node.operands[count:], reverse, length, axis)
     return _saved_carry(extended, number)

@@ -155,6 +155,9 @@ class _Machine:
     def _extract(self, value: loops.Extract) -> Array:
         return self.atom(value.operand)[value.lane]
 
+    def _shuffle(self, value: loops.Shuffle) -> Array:
+        return np.concatenate([self.atom(value.first), self.atom(value.second)])[list(value.order)]
+
     def _symbolvalue(self, value: loops.SymbolValue) -> Array:
         return np.int64(self.symbols[value.name])
 

@@ -169,12 +169,28 @@ def _updates() -> dict[str, list[Node]]:
     }
 
 
-def running(x: Node, start: Node, reverse: bool = False) -> list[Node]:
-    """A decaying sum along the first axis: the last state, and the sine of every state."""
-    state, element = ir.parameter(0, x.dtype, start.shape), ir.parameter(1, x.dtype, x.shape[1:])
+def running(x: Node, start: Node, reverse: bool = False, axis: int = 0) -> list[Node]:
+    """A decaying sum along an axis: the last state, and the sine of every state."""
+    state, element = ir.parameter(0, x.dtype, start.shape), ir.parameter(1, x.dtype, start.shape)
     moved = ir.add(ir.mul(state, ir.constant(0.9, x.dtype, state.shape)), element)
-    node = ir.scan(ir.Body((state, element), (moved, ir.sin(moved))), [start], [x], reverse=reverse)
+    node = ir.scan(ir.Body((state, element), (moved, ir.sin(moved))), [start], [x], reverse=reverse, axis=axis)
     return [ir.project(node, 0), ir.project(node, 1)]
+
+
+def _extremes(x: Node, y: Node, reverse: bool) -> list[Node]:
+    """The running maximum along the last axis, and the steps so far at which it was reached."""
+    results = []
+    for source in (x, y):
+        rows = source.shape[:-1]
+        best, steps = ir.parameter(0, source.dtype, rows), ir.parameter(1, dtypes.int32, rows)
+        element = ir.parameter(2, source.dtype, rows)
+        new = ir.maximum(best, element)
+        count = ir.add(steps, ir.cast(ir.equal(new, element), dtypes.int32))
+        starts = ir.constant(-100, source.dtype, rows), ir.constant(0, dtypes.int32, rows)
+        node = ir.scan(ir.Body((best, steps, element), (new, count, new, count)), starts, [source], reverse,
+                       axis=len(rows))
+        results += [ir.project(node, number) for number in (1, 2, 3)]
+    return results
 
 
 def _scans() -> dict[str, list[Node]]:
@@ -182,9 +198,15 @@ def _scans() -> dict[str, list[Node]]:
     for direction in ("forward", "backward"):
         reverse = direction == "backward"
         x, start = buffer((9, 3, 21)), buffer((3, 21))
+        wide = [buffer((2, 7, 35)), buffer((2, 7))]
         cases[f"scan {direction}"] = running(x, start, reverse)
         cases[f"scan {direction} of scalars"] = running(buffer((17,)), buffer(()), reverse)
         cases[f"scan {direction} along rows"] = running(transposed(buffer((6, 33))), buffer((6,)), reverse)
+        cases[f"scan {direction} of blocks"] = running(buffer((67, 37)), buffer((67,)), reverse, 1)
+        cases[f"scan {direction} of blocks gradient"] = _gradients(running(*wide, reverse, 2)[1], wide)
+        cases[f"scan {direction} of doubles in blocks"] = running(
+            buffer((9, 21), dtypes.float64), buffer((9,), dtypes.float64), reverse, 1)
+        cases[f"running maxima {direction}"] = _extremes(buffer((5, 40, 3)), buffer((21, 33)), reverse)
         cases[f"scan {direction} gradient"] = _gradients(running(x, start, reverse)[1], [x, start])
     return cases
 

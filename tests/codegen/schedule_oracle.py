@@ -262,7 +262,7 @@ class KernelRun:
         steps = range(self.extent(scan.axis))
         for name, start, _ in scan.carries:
             self.local[name] = np.broadcast_to(self.evaluate(start, point), shape)
-        for step in reversed(steps) if scan.reverse else steps:
+        for step in steps:
             here = {**point, scan.axis: step}
             for value, expression, indices in scan.outputs:
                 self._store(value, self._step(expression, here, scan), indices, here, shape)

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lowering_cases import convolution, matmul, total, transposed
+from lowering_cases import convolution, matmul, running, total, transposed
 from lowering_harness import TARGETS, buffer, check_graph, random_array
 from test_strategies import explained, gathers, statements_of
 
@@ -25,6 +25,8 @@ CASES = {
     "column sums of halves": lambda: total("sum", buffer((32, 600), dtypes.float16), 0),
     "a vector times a matrix": lambda: matmul(buffer((1, 40)), buffer((40, 333))),
     "transposition": lambda: ir.contiguous(transposed(buffer((37, 50)))),
+    "a flip": lambda: ir.flip(ir.exp(ir.flip(buffer((3, 37)), (1,))), (0, 1)),
+    "a flip of doubles": lambda: ir.add(ir.flip(buffer((45,), dtypes.float64), (0,)), buffer((45,), dtypes.float64)),
     "transposed operands": lambda: ir.add(transposed(buffer((3, 40, 33))), ir.exp(transposed(buffer((3, 40, 33))))),
     "transposed and not": lambda: ir.mul(transposed(buffer((48, 21))), buffer((21, 48))),
     "narrow images": lambda: convolution(buffer((2, 15, 5, 5)), buffer((31, 15, 3, 3))),
@@ -54,6 +56,17 @@ def test_halves_are_summed_in_registers() -> None:
 def test_blocks_are_copied_before_they_are_transposed() -> None:
     steps = explained(ir.contiguous(transposed(buffer((1024, 512)))))
     assert steps.count("CopyBlock(") == 1
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_scans_along_rows_turn_blocks_in_registers(reverse: bool) -> None:
+    _, output = running(buffer((64, 128)), buffer((64,)), reverse, 1)
+    assert explained(output).count("CopyBlock(") == 1
+    assert not gathers(output)
+
+
+def test_flipped_rows_are_read_in_vectors() -> None:
+    assert not gathers(ir.exp(ir.flip(buffer((8, 64)), (1,))))
 
 
 @pytest.mark.parametrize(("elements", "streamed"), [(STREAMED_BYTES // 4, True), (STREAMED_BYTES // 8, False)])

@@ -170,6 +170,27 @@ def test_symbolic_length() -> None:
     assert [v.tolist() for v in values] == [[1, 3, 6], [3, 2, 1]]
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_steps_along_another_axis(reverse: bool, rng: np.random.Generator) -> None:
+    """The scan of a permuted input, permuted back; so is its gradient."""
+    x, h, c = ir.parameter(0, FLOAT, (2, 5, 3)), ir.parameter(1, FLOAT, (2, 3)), ir.parameter(2, FLOAT, (2, 3))
+    moved = ir.permute(x, (1, 0, 2))
+    parameters = [ir.fresh_parameter(FLOAT, (2, 3)) for _ in range(4)]
+    new, outputs = gated(*parameters)
+    body = ir.Body(tuple(parameters), (*new, *outputs))
+    along = ir.results_of(ir.scan(body, [h, c], [x, ir.sin(x)], reverse, axis=1))[2:4]
+    leading = ir.results_of(ir.scan(body, [h, c], [moved, ir.sin(moved)], reverse))[2:4]
+    expected = [ir.permute(result, (1, 0, 2)) for result in leading]
+    assert [node.shape for node in along] == [(2, 5, 3)] * 2
+    seeds = [ir.cos(node) for node in (*along, *expected)]
+    gradients = [g for results, ones in ((along, seeds[:2]), (expected, seeds[2:]))
+                 for g in ir.gradient(list(results), ones, [x, h, c])]
+    arrays = [rng.standard_normal(node.shape) for node in (x, h, c)]
+    values = ir.evaluate([*along, *gradients[:3], *expected, *gradients[3:]], dict(zip((x, h, c), arrays, strict=True)))
+    for ours, theirs in zip(values[:5], values[5:], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
 def test_errors() -> None:
     c, x = ir.parameter(0, FLOAT, (3,)), ir.parameter(1, FLOAT, (4, 3))
     row, outside = ir.parameter(1, FLOAT, (3,)), ir.parameter(7, FLOAT, (3,))
@@ -181,10 +202,13 @@ def test_errors() -> None:
         ir.scan(ir.Body((c, row), (ir.add(c, ir.buffer("b", FLOAT, (3,))),)), [c], [x])
     with pytest.raises(ir.GraphError, match=r"parameter 1 of its body is float64\[3\], given float64\[5\]"):
         ir.scan(ir.Body((c, row), (c,)), [c], [ir.parameter(2, FLOAT, (4, 5))])
-    with pytest.raises(ir.GraphError, match="leading axis is 4 steps long"):
+    with pytest.raises(ir.GraphError, match="inputs whose axis 0 is 4 steps long"):
         ir.scan(ir.Body((c, row, outside), (c,)), [c], [x, ir.parameter(3, FLOAT, (5, 3))])
     with pytest.raises(ir.GraphError, match="give length="):
         ir.scan(ir.Body((c,), (c,)), [c], [])
+    with pytest.raises(ir.GraphError, match="outputs that can be stacked along axis 1"):
+        total = ir.parameter(0, FLOAT, ())
+        ir.scan(ir.Body((total, row), (total, total)), [ir.constant(0, FLOAT)], [x], axis=1)
     with pytest.raises(ir.GraphError, match="2 parameters, given 1 carries and 0 inputs"):
         ir.scan(ir.Body((c, row), (c,)), [c], [], length=3)
     with pytest.raises(ir.GraphError, match="the same parameter twice"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import ir
 from ir import Node, dtypes
+from ir.node import Shape
 from tinygrad_like.tensor.base import TensorBase, cast_node
 from tinygrad_like.tensor.reduction import accumulation_dtype
 
@@ -57,39 +58,34 @@ class CumulativeMixin(TensorBase):
         position = self._axis(axis)
         if not self.ndim or ir.product(self.shape) == 0:
             return self._make(x)
-        rows = _leading(x, position)
-        total, row = ir.parameter(0, rows.dtype, rows.shape[1:]), ir.parameter(1, rows.dtype, rows.shape[1:])
+        shape = _without(x.shape, position)
+        total, row = ir.parameter(0, x.dtype, shape), ir.parameter(1, x.dtype, shape)
         combined = combine(total, row)
-        first = ir.constant(start, rows.dtype, total.shape)
-        scan = ir.scan(ir.Body((total, row), (combined, combined)), (first,), (rows,))
-        return self._make(_returned(ir.project(scan, 1), position))
+        scan = ir.scan(ir.Body((total, row), (combined, combined)), (ir.constant(start, x.dtype, shape),), (x,),
+                       axis=position)
+        return self._make(ir.project(scan, 1))
 
     def _running_extreme(self, axis: int, better: Combine, start: float) -> tuple[Tensor, Tensor]:
-        position = self._axis(axis)
+        position, x = self._axis(axis), self.node
         if not self.ndim or ir.product(self.shape) == 0:
-            return self._make(self.node), self._make(ir.constant(0, dtypes.int32, self.shape))
-        rows = _leading(self.node, position)
-        shape = rows.shape[1:]
-        best, place = ir.parameter(0, rows.dtype, shape), ir.parameter(1, dtypes.int32, shape)
-        row, number = ir.parameter(2, rows.dtype, shape), ir.parameter(3, dtypes.int32, ())
+            return self._make(x), self._make(ir.constant(0, dtypes.int32, self.shape))
+        shape = _without(x.shape, position)
+        best, place = ir.parameter(0, x.dtype, shape), ir.parameter(1, dtypes.int32, shape)
+        row, number = ir.parameter(2, x.dtype, shape), ir.parameter(3, dtypes.int32, shape)
         wins = ir.bit_or(better(row, best), ir.bit_and(ir.not_equal(row, row), ir.equal(best, best)))
-        here = ir.expand(ir.reshape(number, (1,) * len(shape)), shape) if shape else number
-        new = (ir.where(wins, row, best), ir.where(wins, here, place))
-        starts = (ir.constant(start, rows.dtype, shape), ir.constant(0, dtypes.int32, shape))
-        scan = ir.scan(ir.Body((best, place, row, number), (*new, *new)), starts, (rows, ir.iota(rows.shape[0])))
-        values, places = ir.project(scan, 2), ir.project(scan, 3)
-        return self._make(_returned(values, position)), self._make(_returned(places, position))
+        new = (ir.where(wins, row, best), ir.where(wins, number, place))
+        starts = (ir.constant(start, x.dtype, shape), ir.constant(0, dtypes.int32, shape))
+        scan = ir.scan(ir.Body((best, place, row, number), (*new, *new)), starts, (x, _numbers(x.shape, position)),
+                       axis=position)
+        return self._make(ir.project(scan, 2)), self._make(ir.project(scan, 3))
 
 
-def _leading(x: Node, axis: int) -> Node:
-    """``x`` with dimension ``axis`` moved to the front."""
-    if axis == 0:
-        return x
-    return ir.permute(x, (axis, *(i for i in range(len(x.shape)) if i != axis)))
+def _without(shape: Shape, axis: int) -> Shape:
+    """The shape of one slice along ``axis``."""
+    return shape[:axis] + shape[axis + 1:]
 
 
-def _returned(x: Node, axis: int) -> Node:
-    """``x`` with the leading dimension moved to ``axis``: the inverse of ``_leading``."""
-    if axis == 0:
-        return x
-    return ir.permute(x, (*range(1, axis + 1), 0, *range(axis + 1, len(x.shape))))
+def _numbers(shape: Shape, axis: int) -> Node:
+    """The position of each element along ``axis``, as int32."""
+    counted = ir.reshape(ir.iota(shape[axis]), [size if i == axis else 1 for i, size in enumerate(shape)])
+    return ir.expand(counted, shape)
