@@ -4,7 +4,7 @@
 >>> optimizer = nn.optim.Adam(model.parameters(), lr=1e-3)
 """
 
-from tinygrad_like.nn import datasets, init, optim, state
+from tinygrad_like.nn import datasets, init, optim, state, transfer
 from tinygrad_like.nn.activation import GELU, Flatten, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from tinygrad_like.nn.alignment import AdditiveAttention, DotProductAttention
 from tinygrad_like.nn.attention import MultiHeadAttention
@@ -48,5 +48,5 @@ __all__ = [
     "MultiheadAttention", "RMSNorm", "RNNCell", "ReLU", "RotaryPositions", "Sequential", "SiLU", "Sigmoid",
     "SinusoidalPositions", "Softmax", "Tanh", "Transformer", "TransformerBlock", "TransformerDecoder",
     "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer", "causal_mask", "datasets", "init",
-    "optim", "padding_mask", "state",
+    "optim", "padding_mask", "state", "transfer",
 ]

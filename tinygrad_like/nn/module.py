@@ -81,16 +81,20 @@ class Module:
         """All tensors by path, running statistics included."""
         return state.get_state_dict(self, prefix)
 
-    def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool = True) -> state.LoadReport:
-        """Copy a state dict into this module and return the names that only one side has.
+    def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool = True,
+                        skip_mismatched: bool = False) -> state.LoadReport:
+        """Copy a state dict into this module; returns a report of what matched, which ``print`` shows.
 
-        Errors: ValueError for a shape that differs and, if ``strict``, for any name that only one side has; then
-        nothing has changed.
+        skip_mismatched: tensors of other shapes (the head for another number of classes) keep their values instead of
+        being an error. Errors: ValueError for a shape that differs and, if ``strict``, for any name that only one side
+        has; then nothing has changed.
         """
-        report = state.missing_and_unexpected(self, state_dict)
+        report = state.compared(self, state_dict)
         if strict and (report.missing_keys or report.unexpected_keys):
             raise ValueError(state.describe_mismatch(report, state_dict))
-        state.load_state_dict(self, dict(state_dict), strict=False)
+        passed_over = {mismatch.name for mismatch in report.mismatched} if skip_mismatched else set()
+        chosen = {name: value for name, value in state_dict.items() if name not in passed_over}
+        state.load_state_dict(self, chosen, strict=False)
         return report
 
     def zero_grad(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
@@ -19,11 +19,54 @@ from tinygrad_like.io import InputError, StoredTensor, code_of, read_safetensors
 from tinygrad_like.tensor import Tensor
 
 
-class LoadReport(NamedTuple):
-    """What loading found: names of the model that the state lacks, and names of the state that the model lacks."""
+class Mismatch(NamedTuple):
+    """A name of the model whose tensor has another shape in the state."""
 
-    missing_keys: list[str]
-    unexpected_keys: list[str]
+    name: str
+    expected: tuple[int, ...]
+    found: tuple[int, ...]
+
+
+class LoadReport(tuple[list[str], list[str]]):
+    """What loading found: a pair as in PyTorch, (names that the state lacks, names that the model lacks), and more.
+
+    matched_keys: the names that were loaded. mismatched: names that both have, with different shapes.
+
+    >>> print(model.load_state_dict(checkpoint, strict=False))
+    loaded 60 of 62 tensors
+    kept their values (not in the state): head.weight, head.bias
+    """
+
+    matched_keys: list[str]
+    mismatched: list[Mismatch]
+
+    def __new__(cls, missing: Sequence[str] = (), unexpected: Sequence[str] = (), matched: Sequence[str] = (),
+                mismatched: Sequence[Mismatch] = ()) -> LoadReport:
+        report = super().__new__(cls, (list(missing), list(unexpected)))
+        report.matched_keys, report.mismatched = list(matched), list(mismatched)
+        return report
+
+    @property
+    def missing_keys(self) -> list[str]:
+        """Names of the model that the state lacks."""
+        return self[0]
+
+    @property
+    def unexpected_keys(self) -> list[str]:
+        """Names of the state that the model lacks."""
+        return self[1]
+
+    def __str__(self) -> str:
+        total = len(self.matched_keys) + len(self.missing_keys) + len(self.mismatched)
+        lines = [f"loaded {len(self.matched_keys)} of {total} tensors"]
+        if self.missing_keys:
+            lines.append(f"kept their values (not in the state): {', '.join(self.missing_keys)}")
+        shapes = ", ".join(f"{m.name} {list(m.expected)}, not {list(m.found)}" for m in self.mismatched)
+        if shapes:
+            lines.append(f"kept their values (other shapes in the state): {shapes}")
+        if self.unexpected_keys:
+            lines.append(f"not used (not in the model): {', '.join(self.unexpected_keys)}")
+        return "\n".join(lines)
 
 
 def named_values(obj: Any, kind: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -93,22 +136,28 @@ def load_state_dict(
 
 def check_fits(model: Any, state_dict: Mapping[str, Any], strict: bool = True) -> dict[str, Tensor]:
     """The tensors of ``model`` that ``state_dict`` has values for; errors as of ``load_state_dict``."""
-    missing = missing_and_unexpected(model, state_dict).missing_keys
+    missing = compared(model, state_dict).missing_keys
     if strict and missing:
-        raise ValueError(describe_mismatch(LoadReport(missing, []), state_dict))
-    targets = {name: tensor for name, tensor in get_state_dict(model).items() if name in state_dict}
-    for name, tensor in targets.items():
-        found = tuple(state_dict[name].shape)
-        # A single element may be stored as () or as (1,): PyTorch and tinygrad differ there.
-        if found != tensor.shape and {found, tensor.shape} != {(), (1,)}:
-            raise ValueError(f"{name} has shape {tensor.shape} in the model and {found} in the state")
-    return targets
+        raise ValueError(describe_mismatch(LoadReport(missing), state_dict))
+    for name, expected, found in mismatched_shapes(model, state_dict):
+        raise ValueError(f"{name} has shape {expected} in the model and {found} in the state")
+    return {name: tensor for name, tensor in get_state_dict(model).items() if name in state_dict}
 
 
-def missing_and_unexpected(model: Any, state_dict: Mapping[str, Any]) -> LoadReport:
-    """The names on which ``model`` and ``state_dict`` differ."""
-    own = get_state_dict(model)
-    return LoadReport([n for n in own if n not in state_dict], [n for n in state_dict if n not in own])
+def mismatched_shapes(model: Any, state_dict: Mapping[str, Any]) -> list[Mismatch]:
+    """The names that both have, with different shapes."""
+    pairs = [(name, tensor.shape, tuple(state_dict[name].shape))
+             for name, tensor in get_state_dict(model).items() if name in state_dict]
+    # A single element may be stored as () or as (1,): PyTorch and tinygrad differ there.
+    return [Mismatch(*pair) for pair in pairs if pair[1] != pair[2] and {pair[1], pair[2]} != {(), (1,)}]
+
+
+def compared(model: Any, state_dict: Mapping[str, Any]) -> LoadReport:
+    """What loading ``state_dict`` into ``model`` finds."""
+    own, mismatched = get_state_dict(model), mismatched_shapes(model, state_dict)
+    unlike = {mismatch.name for mismatch in mismatched}
+    return LoadReport([n for n in own if n not in state_dict], [n for n in state_dict if n not in own],
+                      [n for n in own if n in state_dict and n not in unlike], mismatched)
 
 
 def describe_mismatch(report: LoadReport, state_dict: Mapping[str, Any]) -> str:
