@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -75,23 +76,33 @@ def make_node(op: Op, operands: tuple[Node, ...], attributes: Any) -> Node:
     return _node(op, operands, attributes, _tag.get(), _location.get())
 
 
+def unique_node(op: Op, attributes: Any, dtype: DType, shape: Shape, location: Location | None = None) -> Node:
+    """A node without operands that equals no other. location: by default that of ``located``, else the user's line."""
+    return _new_node(op, (), attributes, _tag.get(), dtype, shape, location or _location.get())
+
+
 def remake_node(node: Node, operands: tuple[Node, ...], attributes: Any) -> Node:
     """The node of the same op, location and tag on other operands or attributes."""
     return _node(node.op, operands, attributes, node.tag, node.location)
 
 
 def _node(op: Op, operands: tuple[Node, ...], attributes: Any, tag: int, location: Location | None) -> Node:
+    if not op.pure:
+        return _new_node(op, operands, attributes, tag, *op.infer(operands, attributes), location)
     key = (op, operands, attributes, tag)
-    if op.pure:
-        known = _interned.get(key)
-        if known is not None:
-            return known
+    node = _interned.get(key)
+    if node is None:
+        node = _new_node(op, operands, attributes, tag, *op.infer(operands, attributes), location)
+        _interned[key] = node
+    return node
+
+
+def _new_node(op: Op, operands: tuple[Node, ...], attributes: Any, tag: int, dtype: DType, shape: Shape,
+              location: Location | None) -> Node:
     node = Node()
     node.op, node.operands, node.attributes, node.tag = op, operands, attributes, tag
-    node.dtype, node.shape = op.infer(operands, attributes)
+    node.dtype, node.shape = dtype, shape
     node.location = location or user_location()
-    if op.pure:
-        _interned[key] = node
     return node
 
 
@@ -104,10 +115,16 @@ def user_location() -> Location | None:
     """The innermost line on the stack that belongs to no package of this project."""
     frame = sys._getframe(1)
     while frame is not None:
-        if frame.f_globals.get("__name__", "").partition(".")[0] not in _OWN_PACKAGES:
+        if not _is_own(frame.f_globals.get("__name__", "")):
             return Location(frame.f_code.co_filename, frame.f_lineno)
         frame = frame.f_back  # type: ignore[assignment]  # None ends the walk
     return None
+
+
+@cache
+def _is_own(module: str) -> bool:
+    """Whether the module belongs to this project."""
+    return module.partition(".")[0] in _OWN_PACKAGES
 
 
 @contextmanager

@@ -49,6 +49,8 @@ def as_size(value: int | Dimension) -> int | Dimension:
 def as_shape(sizes: Iterable[int | Dimension]) -> Shape:
     """A shape as graphs hold it; GraphError for a size below 0 or of another type than int and Dimension."""
     given = tuple(sizes)
+    if all(type(size) is int and size >= 0 for size in given):  # as nearly always
+        return given
     try:
         shape = tuple([as_size(size) for size in given])
     except TypeError:

@@ -8,7 +8,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from math import prod
+from types import MappingProxyType
 from typing import Any
 from weakref import ref
 
@@ -16,7 +18,7 @@ import numpy as np
 
 import ir
 from ir.dtype import DType, bfloat16_to_float32, dtype_of_numpy, dtypes, float32_to_bfloat16
-from ir.node import Node, Shape
+from ir.node import Location, Node, Shape
 from ir.symbolic import Dimension
 from runtime.counters import counters
 from runtime.device import Allocation, Array, Device
@@ -28,9 +30,13 @@ def largest(shape: Shape) -> tuple[int, ...]:
     return tuple(ir.upper_bound(size) for size in shape)
 
 
+@lru_cache(maxsize=4096)
 def storage_bytes(dtype: DType, shape: Shape) -> int:
     """The bytes of a row-major value of that type, by the largest size of each dimension."""
     return prod(largest(shape)) * dtype.itemsize
+
+
+_NO_SYMBOLS: Mapping[str, int] = MappingProxyType({})
 
 
 class Buffer:
@@ -46,7 +52,7 @@ class Buffer:
         self._allocation: Allocation | None = None  # __del__ also runs where allocation fails
         self._node: ref[Node] | None = None
         self.device, self.dtype, self.shape = device, dtype, tuple(shape)
-        self.symbols: Mapping[str, int] = symbols or {}
+        self.symbols = symbols or _NO_SYMBOLS
         self._allocation = device.allocate(storage_bytes(dtype, self.shape))
         counters.allocated(self._allocation.nbytes)
 
@@ -68,12 +74,13 @@ class Buffer:
 
     def free(self) -> None:
         """Releases the memory now; every later use raises. Freeing twice is allowed."""
-        if self._allocation is not None:
-            counters.released(self._allocation.nbytes)
+        allocation = self._allocation
+        if allocation is not None:
             self._allocation = None
+            counters.released(allocation.nbytes)
+            self.device.release(allocation)
 
-    def __del__(self) -> None:
-        self.free()
+    __del__ = free
 
     def write(self, data: Any) -> Buffer:
         """Copies a host array of this shape and dtype in; strides and byte order may be any. Returns the buffer.
@@ -120,11 +127,14 @@ class Buffer:
         return f"<Buffer {self.device.name} {self.dtype.name}{list(self.shape)}>"
 
 
-def buffer_node(buffer: Buffer) -> Node:
-    """The graph node that stands for ``buffer``: one and the same as long as it is alive."""
+def buffer_node(buffer: Buffer, location: Location | None = None) -> Node:
+    """The graph node that stands for ``buffer``: one and the same as long as it is alive.
+
+    location: where it comes from; by default the user's line.
+    """
     node = buffer._node() if buffer._node is not None else None
     if node is None:
-        node = ir.buffer(buffer, buffer.dtype, buffer.shape)
+        node = ir.buffer(buffer, buffer.dtype, buffer.shape, location)
         buffer._node = ref(node)
     return node
 

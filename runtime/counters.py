@@ -29,8 +29,9 @@ class Counters:
         self.peak_bytes = self.alive_bytes
 
     def allocated(self, nbytes: int) -> None:
-        self.alive_bytes += nbytes
-        self.peak_bytes = max(self.peak_bytes, self.alive_bytes)
+        alive = self.alive_bytes = self.alive_bytes + nbytes
+        if alive > self.peak_bytes:
+            self.peak_bytes = alive
 
     def released(self, nbytes: int) -> None:
         self.alive_bytes -= nbytes

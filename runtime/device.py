@@ -63,6 +63,10 @@ class Device(ABC):
     def allocate(self, nbytes: int) -> Allocation:
         """Uninitialised memory, aligned to 64 bytes; raises ``OutOfMemory``."""
 
+    def release(self, allocation: Allocation) -> None:
+        """Takes back memory that nothing uses any more; a device may keep it for the next request."""
+        return None
+
     @abstractmethod
     def copy_in(self, allocation: Allocation, array: Array) -> None:
         """Copies a C-contiguous host array of ``allocation.nbytes`` bytes or less to the device."""

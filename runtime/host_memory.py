@@ -11,11 +11,41 @@ import numpy as np
 from runtime.device import ALIGNMENT, Allocation, Array, Device
 from runtime.errors import OutOfMemory
 
+KEPT_BYTES = 64 << 20  # of released memory
+
 
 class HostMemory(Device):
-    """The memory half of a device in this process; a mixin beside the half that runs programs."""
+    """The memory half of a device in this process; a mixin beside the half that runs programs.
+
+    Released allocations serve the next requests of their size: their pages are there, and in the caches. When they
+    amount to more than ``KEPT_BYTES``, all of them go back to the system.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._released: dict[int, list[Allocation]] = {}
+        self._released_bytes = 0
 
     def allocate(self, nbytes: int) -> Allocation:
+        try:
+            kept = self._released[nbytes].pop()
+        except (KeyError, IndexError):
+            return self._fresh(nbytes)
+        self._released_bytes -= nbytes
+        return kept
+
+    def release(self, allocation: Allocation) -> None:
+        nbytes = allocation.nbytes
+        if nbytes > KEPT_BYTES:
+            return
+        if self._released_bytes + nbytes > KEPT_BYTES:
+            self._released.clear()
+            self._released_bytes = 0
+        self._released.setdefault(nbytes, []).append(allocation)
+        self._released_bytes += nbytes
+
+    def _fresh(self, nbytes: int) -> Allocation:
+        """Memory from the system."""
         try:
             raw = np.empty(nbytes + ALIGNMENT, np.uint8)
         except (MemoryError, ValueError) as error:

@@ -174,28 +174,29 @@ class CompiledFunction:
 
     def run(self, arguments: Sequence[TensorBase], symbols: dict[str, int]) -> Any:
         """Runs the program on these arguments; ``obstacle`` was asked before."""
-        leaves, fresh = self._execute([tensor._node.attributes.handle for tensor in arguments], symbols)
+        fresh = self._execute(arguments, symbols)
+        results = self._results_from(arguments, fresh)
         if self._rebound or self._grads or self._left or self._without_grad:
-            self._deliver(leaves, fresh)
+            self._deliver(arguments, fresh)
             self._epoch = live.epoch() if self._rebind() is None else -1
-        return self._results_from(leaves, fresh)
+        return results
 
     def first_run(self, arguments: Sequence[TensorBase], symbols: dict[str, int]) -> Any:
         """The run that belongs to the trace: the tensors that the function has left behind get their values."""
         reason = self._rebind()
         assert reason is None, reason
-        leaves, fresh = self._execute([tensor._node.attributes.handle for tensor in arguments], symbols)
+        fresh = self._execute(arguments, symbols)
         for tensor, number in self._first:
-            tensor.node, tensor._device = buffer_node(self._output(number, leaves, fresh)), self._device.name
+            tensor.node, tensor._device = buffer_node(self._output(number, arguments, fresh)), self._device.name
         self._first.clear()
         for owner, number in self._rebound:
-            _stand_for(owner, self._output(number, leaves, fresh))
+            _stand_for(owner, self._output(number, arguments, fresh))
         self._epoch = -1
-        return self._results_from(leaves, fresh)
+        return self._results_from(arguments, fresh)
 
-    def _execute(self, given: list[Buffer], symbols: dict[str, int]) -> tuple[list[Buffer], list[Buffer]]:
-        """Runs the program: (its inputs, its fresh outputs)."""
-        if self._conflicting and not self._conflicting.isdisjoint(map(id, given)):
+    def _execute(self, arguments: Sequence[TensorBase], symbols: dict[str, int]) -> list[Buffer]:
+        """Runs the program; its fresh outputs."""
+        if self._conflicting and not self._conflicting.isdisjoint([id(_buffer(tensor)) for tensor in arguments]):
             raise JitError("an argument is also used from outside by the function, and one of the two is assigned to; "
                            "pass a .clone()")
         for stream, _ in self._streams:
@@ -204,38 +205,45 @@ class CompiledFunction:
         if values is None:
             symbols = {**self._outputs.symbols, **symbols}
             values = prepared.symbol_values(symbols)
-        fresh = [Buffer(self._device, dtype, shape, symbols) for dtype, shape in prepared.fresh]
-        addresses = [buffer.allocation.address for buffer in given]
+        addresses = [tensor._node.attributes.handle.allocation.address for tensor in arguments]
         addresses += self._addresses
-        addresses += [buffer.allocation.address for buffer in fresh]
+        fresh = []
+        for dtype, shape in prepared.fresh:
+            buffer = Buffer(self._device, dtype, shape, symbols)
+            fresh.append(buffer)
+            addresses.append(buffer.allocation.address)
         prepared.run(self._device, addresses, values)
         for stream, words in self._streams:
             stream.advanced(words)
-        return given + self._buffers, fresh
+        return fresh
 
-    def _output(self, number: int, leaves: Sequence[Buffer], fresh: Sequence[Buffer]) -> Buffer:
+    def _output(self, number: int, arguments: Sequence[TensorBase], fresh: Sequence[Buffer]) -> Buffer:
+        """The buffer of output ``number``: a fresh one, or one that the program was given."""
         is_fresh, place = self._places[number]
-        return (fresh if is_fresh else leaves)[place]
+        if is_fresh:
+            return fresh[place]
+        return _buffer(arguments[place]) if place < len(arguments) else self._buffers[place - len(arguments)]
 
-    def _results_from(self, leaves: Sequence[Buffer], fresh: Sequence[Buffer]) -> Any:
+    def _results_from(self, arguments: Sequence[TensorBase], fresh: Sequence[Buffer]) -> Any:
         name, results = self._device.name, []
-        with ir.located(_HERE):
-            for number in self._results:
-                if number is None:
-                    results.append(None)
-                    continue
-                buffer = self._output(number, leaves, fresh)
-                results.append(Tensor.from_node(buffer_node(buffer), name, dict(buffer.symbols) or None))
+        for number in self._results:
+            if number is None:
+                results.append(None)
+                continue
+            buffer = self._output(number, arguments, fresh)
+            node = buffer_node(buffer, _HERE)
+            results.append(Tensor.from_node(node, name, dict(buffer.symbols) if buffer.symbols else None))
         return self._structure.rebuild(results)
 
-    def _deliver(self, leaves: Sequence[Buffer], fresh: Sequence[Buffer]) -> None:
+    def _deliver(self, arguments: Sequence[TensorBase], fresh: Sequence[Buffer]) -> None:
         """Values for the tensors outside that stand for something new after each call."""
         for owner, number in (*self._rebound, *self._left):
-            _stand_for(owner, self._output(number, leaves, fresh))
+            _stand_for(owner, self._output(number, arguments, fresh))
         for owner, number in self._grads:
             tensor = owner()
             if tensor is not None:
-                tensor.grad = Tensor.from_node(buffer_node(self._output(number, leaves, fresh)), self._device.name)
+                buffer = self._output(number, arguments, fresh)
+                tensor.grad = Tensor.from_node(buffer_node(buffer), self._device.name)
                 tensor.grad.requires_grad = False
         for owner in self._without_grad:
             tensor = owner()
@@ -248,6 +256,12 @@ def _result(leaf: Any) -> Tensor:
         raise JitError(f"a compiled function returned {type(leaf).__name__} {leaf!r}, which would be the same in every "
                        "call; return tensors, or None")
     return leaf
+
+
+def _buffer(tensor: TensorBase) -> Buffer:
+    """The memory of a tensor that is in memory."""
+    buffer: Buffer = tensor._node.attributes.handle
+    return buffer
 
 
 def _root(stand_in: Tensor) -> Node:

@@ -21,7 +21,7 @@ becomes a program. Later calls only run that program with other buffers. Guarant
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial, update_wrapper
 from typing import Any, NamedTuple
 
@@ -49,6 +49,7 @@ class TinyJit:
         self.retraces: list[str] = []
         self._compiled: dict[Any, list[CompiledFunction]] = {}
         self._latest: Any = None
+        self._recent: _Recent | None = None
         update_wrapper(self, function)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Callable[..., Any]:
@@ -58,7 +59,7 @@ class TinyJit:
         """Forgets every program and why it was made."""
         self._compiled.clear()
         self.retraces.clear()
-        self._latest = None
+        self._latest = self._recent = None
 
     @property
     def programs(self) -> list[CompiledFunction]:
@@ -68,6 +69,9 @@ class TinyJit:
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         if live.current_trace() is not None:
             return self.function(*arguments, **keywords)  # inside another compiled function this one is part of it
+        recent = self._recent
+        if recent is not None and not keywords and recent.fits(arguments):
+            return recent.compiled.run(arguments, recent.symbols)
         leaves, structure = flatten((arguments, keywords) if keywords else arguments)
         inputs = _Inputs()
         signature = (structure, setting("TRAINING"), tuple([inputs.entry(leaf) for leaf in leaves]))
@@ -76,6 +80,7 @@ class TinyJit:
         for compiled in variants:
             reason = compiled.obstacle()
             if reason is None:
+                self._recent = None if keywords else inputs.recent(compiled, signature, arguments)
                 return compiled.run(inputs.tensors, inputs.symbols)
         if reason is None and self._latest is not None:
             reason = _difference(self._latest, signature)
@@ -156,9 +161,41 @@ class _Inputs:
             result.append(stand_in)
         return result
 
+    def recent(self, compiled: CompiledFunction, signature: Any, arguments: Sequence[Any]) -> _Recent | None:
+        """What recognises the next call like this one, where the arguments are just different tensors."""
+        if len(self.tensors) == len(arguments) == len(self._leaves) and not self.symbols:
+            return _Recent(compiled, signature[1], signature[2])
+        return None
+
     def leaves_with(self, stand_ins: list[Tensor]) -> list[Any]:
         """The leaves with stand-ins for the tensors."""
         return [stand_ins[leaf.number] if isinstance(leaf, _Number) else leaf for leaf in self._leaves]
+
+
+class _Recent(NamedTuple):
+    """The latest call, of different tensors in memory: whether another one is like it takes one glance at each tensor.
+
+    types: the entries of the tensors in the signature.
+    """
+
+    compiled: CompiledFunction
+    training: int
+    types: tuple[tuple[Any, ...], ...]
+    symbols: dict[str, int] = {}  # noqa: RUF012  # of variables, of which there are none
+
+    def fits(self, arguments: Sequence[Any]) -> bool:
+        """Whether the same program serves a call with these arguments."""
+        if len(arguments) != len(self.types) or setting("TRAINING") != self.training:
+            return False
+        for argument, (shape, dtype, device, requires_grad) in zip(arguments, self.types):  # noqa: B905  # as long
+            if not isinstance(argument, Tensor) or argument.requires_grad is not requires_grad or argument.symbols:
+                return False
+            node = argument._node
+            if (node.dtype is not dtype or node.shape != shape or node.op is not ir.BUFFER
+                    or argument._device != device):
+                return False
+        different = len(arguments) < 2 or len(set(map(id, arguments))) == len(arguments)
+        return different and self.compiled.obstacle() is None
 
 
 class _Number(NamedTuple):

@@ -27,7 +27,7 @@ class Structure(NamedTuple):
 
     def rebuild(self, leaves: Sequence[Any]) -> Any:
         """The nest with these leaves."""
-        return self._rebuilt(iter(leaves))
+        return leaves[0] if self.kind is None else self._rebuilt(iter(leaves))
 
     def _rebuilt(self, leaves: Iterator[Any]) -> Any:
         if self.kind is None:

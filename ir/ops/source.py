@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ir.dtype import DType, dtypes
-from ir.node import Node, Shape, TensorType, make_node
+from ir.node import Location, Node, Shape, TensorType, make_node, unique_node
 from ir.op import GraphError, Op, as_shape, as_size, describe
 from ir.symbolic import Dimension
 
@@ -41,9 +41,10 @@ class BufferOp(Op):
 BUFFER = BufferOp()
 
 
-def buffer(handle: Any, dtype: DType, shape: Sequence[int | Dimension]) -> Node:
+def buffer(handle: Any, dtype: DType, shape: Sequence[int | Dimension], location: Location | None = None) -> Node:
     """The contents of ``handle`` (the runtime's object for the memory) as a value."""
-    return make_node(BUFFER, (), BufferAttributes(handle, dtype, as_shape(shape)))
+    shape = as_shape(shape)
+    return unique_node(BUFFER, BufferAttributes(handle, dtype, shape), dtype, shape, location)
 
 
 class ParameterAttributes(NamedTuple):

@@ -17,14 +17,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from codegen.loops import Function
+from runtime.device import ALIGNMENT
+from runtime.errors import DeviceError
 from runtime.program import Command, Program, Region, Repeat
 
 REGION, REPEAT = 1, 2
 LAUNCH_WORDS = 4
-SYMBOLS = ("walk_program",)
+SYMBOLS = ("run_program",)
 
 WALKER = """
-%Context = type { ptr, ptr, i64 }            ; symbols, scratch, bytes of scratch per thread
+%Context = type { ptr, ptr, i64, ptr, ptr }  ; symbols, scratch, bytes of scratch per thread; begin and end of the words
 %Launch = type { ptr, ptr, i64, ptr }        ; function, arguments, tasks, task counter
 %Region = type { ptr, ptr, i64 }             ; context, launches, number of launches
 
@@ -106,8 +108,18 @@ done:
   ret i64 %total
 }
 
+; Runs a whole program. One argument: each costs Python more than the rest of this function.
+define void @run_program(ptr %context) nounwind {
+  %words_slot = getelementptr %Context, ptr %context, i64 0, i32 3
+  %words = load ptr, ptr %words_slot
+  %end_slot = getelementptr %Context, ptr %context, i64 0, i32 4
+  %end = load ptr, ptr %end_slot
+  call void @walk_program(ptr %context, ptr %words, ptr %end)
+  ret void
+}
+
 ; Runs the commands in [words, end). Nested repeats recurse: as deep as scans are nested.
-define void @walk_program(ptr %context, ptr %words, ptr %end) nounwind {
+define internal void @walk_program(ptr %context, ptr %words, ptr %end) nounwind {
 entry:
   %region = alloca %Region
   store ptr %context, ptr %region
@@ -187,18 +199,30 @@ class CommandList:
     def __init__(self, program: Program, resolve: Callable[[Function], NativeFunction]) -> None:
         self._resolve = resolve
         self._slots = {name: slot for slot, name in enumerate(program.symbols)}
-        bases, offsets = _argument_sources(program)
-        self._bases, self._offsets = np.array(bases, np.int64), np.array(offsets, np.int64)
-        self.table = np.zeros(max(1, len(bases)), np.int64)
+        self._uses = _argument_uses(program)
+        self.table = np.zeros(max(1, sum(map(len, self._uses))), np.int64)
+        self._entries = self.table.data  # NumPy's own indexing is slower
+        self._bases: Sequence[int] = (-1,) * len(self._uses)
         self._arguments_used = 0
         self.scratch_bytes = 0
         self.words = np.array(self._encoded(program.commands) or [0], np.int64)
         self.length = 0 if not program.commands else len(self.words)
 
     def set_addresses(self, addresses: Sequence[int]) -> None:
-        """``addresses``: those of the program's arguments in order, then that of the arena."""
-        if len(self._bases):
-            self.table[: len(self._bases)] = np.array(addresses, np.int64)[self._bases] + self._offsets
+        """``addresses``: those of the program's arguments in order, then that of the arena; only changes cost time.
+
+        Raises DeviceError for an address that is no multiple of 64.
+        """
+        changes = [(address, uses) for address, before, uses in zip(addresses, self._bases, self._uses, strict=True)
+                   if address != before]
+        for address, _ in changes:
+            if address % ALIGNMENT:
+                raise DeviceError(f"address {address:#x} is no multiple of {ALIGNMENT}; allocate memory with "
+                                  "device.allocate")
+        for address, uses in changes:
+            for place, offset in uses:
+                self._entries[place] = address + offset
+        self._bases = addresses
 
     def _encoded(self, commands: Sequence[Command]) -> list[int]:
         words: list[int] = []
@@ -226,24 +250,32 @@ class CommandList:
         return [REPEAT, self._slots[repeat.symbol], repeat.count, int(repeat.reverse), len(body), *body]
 
 
-def _argument_sources(program: Program) -> tuple[list[int], list[int]]:
-    """For every argument of every launch in order: which base address it has (an argument of the program, or the
-    arena, which comes after them) and how far behind it lies."""
+class Use(NamedTuple):
+    """An entry of the table of addresses: its place, and how far behind its base it points."""
+
+    place: int
+    offset: int
+
+
+def _argument_uses(program: Program) -> list[list[Use]]:
+    """For every argument of the program, and at last for the arena: the arguments of launches (numbered in order) that
+    lie there."""
     number = {storage: position for position, storage in enumerate(program.arguments)}
     storages = {storage.id: storage for storage in program.storages}
-    bases: list[int] = []
-    offsets: list[int] = []
-    for launch in program.launches():
-        for argument in launch.arguments:
-            storage = storages[argument]
-            is_argument = storage.kind == "argument"
-            bases.append(number[argument] if is_argument else len(number))
-            offsets.append(0 if is_argument else storage.offset)
-    return bases, offsets
+    uses: list[list[Use]] = [[] for _ in range(len(number) + 1)]
+    for place, argument in enumerate(argument for launch in program.launches() for argument in launch.arguments):
+        storage = storages[argument]
+        if storage.kind == "argument":
+            uses[number[argument]].append(Use(place, 0))
+        else:
+            uses[-1].append(Use(place, storage.offset))
+    return uses
 
 
 class Context(ctypes.Structure):
-    """What the walker hands to every function: the symbol table, and one stretch of scratch per thread."""
+    """What the walker hands to every function, the symbol table and one stretch of scratch per thread, and where the
+    program's words begin and end."""
 
     _fields_: Sequence[tuple[str, Any]] = [  # type: ignore[misc]
-        ("symbols", ctypes.c_void_p), ("scratch", ctypes.c_void_p), ("scratch_stride", ctypes.c_int64)]
+        ("symbols", ctypes.c_void_p), ("scratch", ctypes.c_void_p), ("scratch_stride", ctypes.c_int64),
+        ("words", ctypes.c_void_p), ("words_end", ctypes.c_void_p)]

@@ -49,8 +49,7 @@ class CpuDevice(HostMemory, CompilingDevice):
         self._native = self.compiler.module(thread_pool_ir.pool_module() + commands.WALKER,
                                             [*thread_pool_ir.SYMBOLS, *commands.SYMBOLS])
         self.pool = ThreadPool(self._native, wanted)
-        self.walk = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(
-            self._native["walk_program"])
+        self.run_program = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._native["run_program"])
         self._scratch: Allocation | None = None
         _devices.add(self)
 
@@ -89,36 +88,37 @@ class CpuExecutable:
             self.commands = CommandList(program, resolve)
         self._symbols = np.zeros(max(1, len(program.symbols)), np.int64)
         self._scratch_stride = -(-self.commands.scratch_bytes // ALIGNMENT) * ALIGNMENT
-        self._context = Context(self._symbols.ctypes.data, None, self._scratch_stride)
         start = self.commands.words.ctypes.data
-        self._call = ctypes.addressof(self._context), start, start + 8 * self.commands.length
-        self._bases: tuple[int, ...] | None = None
+        self._context = Context(self._symbols.ctypes.data, None, self._scratch_stride,
+                                start, start + 8 * self.commands.length)
+        self._arena_bytes, self._symbol_count = program.arena_bytes, len(program.symbols)
+        self._bases: tuple[int, ...] = ()
+        self._context_address = ctypes.addressof(self._context)
 
     def run(self, addresses: Sequence[int], symbols: Sequence[int]) -> None:
         """Runs to completion. ``addresses``: one per argument, each a multiple of 64; ``symbols``: one per symbol.
 
         Raises DeviceError for a wrong number of either, and for an address that is not aligned.
         """
-        device, program = self._device, self._program
-        if len(addresses) != len(program.arguments) or len(symbols) != len(program.symbols):
-            raise DeviceError(f"the program takes {len(program.arguments)} addresses and {len(program.symbols)} "
-                              f"symbols, not {len(addresses)} and {len(symbols)}")
+        device = self._device
         with device.lock:
-            bases = (*addresses, device.workspace.reserve(program.arena_bytes) if program.arena_bytes else 0)
-            if bases != self._bases:
-                self._use(bases)
+            arena = device.workspace.reserve(self._arena_bytes) if self._arena_bytes else 0
+            bases = (*addresses, arena)
+            if bases != self._bases or len(symbols) != self._symbol_count:
+                self._use(bases, symbols)
             if symbols:
                 self._symbols[:] = symbols
             if self._scratch_stride:
                 self._context.scratch = device.scratch(self._scratch_stride)
-            device.pool.start()
-            device.walk(*self._call)
+            if not device.pool.ready:
+                device.pool.start()
+            device.run_program(self._context_address)
 
-    def _use(self, bases: tuple[int, ...]) -> None:
-        misaligned = [address for address in bases if address % ALIGNMENT]
-        if misaligned:
-            raise DeviceError(f"address {misaligned[0]:#x} is no multiple of {ALIGNMENT}; allocate memory with "
-                              "device.allocate")
+    def _use(self, bases: tuple[int, ...], symbols: Sequence[int]) -> None:
+        arguments = len(self._program.arguments)
+        if len(bases) != arguments + 1 or len(symbols) != self._symbol_count:
+            raise DeviceError(f"the program takes {arguments} addresses and {self._symbol_count} symbols, not "
+                              f"{len(bases) - 1} and {len(symbols)}")
         self.commands.set_addresses(bases)
         self._bases = bases
 

@@ -18,6 +18,7 @@ import platform
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 from weakref import WeakSet, finalize
 
 from runtime.cpu.affinity_ir import MAXIMUM_CPUS
@@ -46,7 +47,7 @@ class ThreadPool:
     """The workers of a loaded pool. They start with the first call of ``start`` and end with ``stop``, at the latest
     with this object or when the interpreter exits; a forked child starts its own.
 
-    threads: how many threads regions run on, with the caller.
+    threads: how many threads regions run on, with the caller. ready: whether that many run already.
     """
 
     def __init__(self, library: Library, threads: int) -> None:
@@ -55,39 +56,43 @@ class ThreadPool:
                           f"{sys.platform} on {platform.machine()}", RuntimeWarning, stacklevel=2)
             threads = 1
         self.threads = threads
+        self.ready = threads == 1
         self._library = library  # the workers run its code
-        self._started = False
         self._start = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(library["pool_start"])
         self._stop = ctypes.CFUNCTYPE(None)(library["pool_stop"])
         self._forget = ctypes.CFUNCTYPE(None)(library["pool_forget"])
         self._set_cpus = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(library["pool_set_cpus"])
+        self._finalizer: finalize[Any, ThreadPool] | None = None
         _pools.add(self)
 
     @property
     def started(self) -> bool:
-        return self._started
+        """Whether there are workers."""
+        return self._finalizer is not None
 
     def start(self) -> None:
         """Makes sure that the workers run."""
-        if self._started or self.threads == 1:
+        if self.ready:
             return
         cpus = [cpu for cpu in available_cpus() if cpu < MAXIMUM_CPUS]
         self._set_cpus(ctypes.addressof((ctypes.c_int32 * len(cpus))(*cpus)), len(cpus))
         self.threads = self._start(self.threads)
-        self._started = True
+        self.ready = True
         self._finalizer = finalize(self, _end_workers, self._library, self._stop)
 
     def stop(self) -> None:
         """Ends and joins the workers; regions then run serially until the next ``start``."""
-        if self._started:
-            self._started = False
+        if self._finalizer is not None:
+            self.ready = self.threads == 1
             self._finalizer()
+            self._finalizer = None
 
     def forget(self) -> None:
         """In a forked child: the workers stayed in the parent."""
-        if self._started:
+        if self._finalizer is not None:
             self._finalizer.detach()
-        self._started = False
+            self._finalizer = None
+        self.ready = self.threads == 1
         self._forget()
 
 

@@ -10,6 +10,8 @@ import pytest
 from ir import Variable, dtypes
 from runtime import Buffer, BufferUseError, DeviceError, buffer_node, buffer_of, counters, get_device
 from runtime.device import register_device
+from runtime.host_memory import KEPT_BYTES
+from runtime.reference import ReferenceDevice
 
 DEVICE = get_device("REFERENCE")
 
@@ -87,6 +89,28 @@ def test_memory_is_released_with_the_last_reference() -> None:
     assert counters.alive_bytes == before + 4000  # the node keeps it
     del node
     assert counters.alive_bytes == before  # at once, not when cycles are collected
+
+
+def test_released_memory_serves_the_next_request_of_its_size() -> None:
+    device = ReferenceDevice()
+    first, other = (Buffer(device, dtypes.float32, (1000,)) for _ in range(2))
+    address = first.allocation.address
+    assert other.allocation.address != address
+    first.free()
+    assert Buffer(device, dtypes.int8, (4001,)).allocation.address != address
+    assert Buffer(device, dtypes.float32, (10, 100)).allocation.address == address
+
+
+def test_released_memory_goes_back_to_the_system_when_it_is_much() -> None:
+    device = ReferenceDevice()
+    for count in range(1, 40):
+        buffer = Buffer(device, dtypes.uint8, (count << 20,))
+        assert device._released_bytes <= KEPT_BYTES
+        buffer.free()
+        assert device._released_bytes == sum(a.nbytes for kept in device._released.values() for a in kept)
+    before = device._released_bytes
+    Buffer(device, dtypes.uint8, (KEPT_BYTES + 1,)).free()
+    assert device._released_bytes == before <= KEPT_BYTES
 
 
 def test_unallocatable_memory_is_one_clear_line() -> None:

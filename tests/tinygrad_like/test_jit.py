@@ -357,3 +357,49 @@ def test_programs_know_how_long_each_phase_took() -> None:
     assert next(iter(phases.seconds)) == "trace" and {"simplify", "schedule", "lower"} <= phases.seconds.keys()
     assert phases.seconds.keys() <= report.phases.seconds.keys() and "phase of compiling" in str(report)
     assert all(seconds >= 0 for seconds in phases.seconds.values())
+
+
+def test_the_same_program_serves_other_tensors_of_the_same_types() -> None:
+    """The glance at a call like the latest one sees every difference that the whole signature sees."""
+    calls = []
+
+    @jit
+    def function(x: Tensor, y: Tensor) -> Tensor:
+        calls.append(x.shape)
+        return x * y + 1.0
+
+    def value(shape: tuple[int, ...], number: float, **options: object) -> Tensor:
+        return Tensor(np.full(shape, number, np.float32), **options).realize()
+
+    for number in range(4):
+        result = function(value((2, 3), number), value((2, 3), 2.0))
+        np.testing.assert_array_equal(result.numpy(), np.full((2, 3), 2.0 * number + 1))
+    assert len(calls) == 1
+    same = value((2, 3), 3.0)
+    np.testing.assert_array_equal(function(same, same).numpy(), np.full((2, 3), 10.0))
+    np.testing.assert_array_equal(function(value((3,), 3.0), value((3,), 2.0)).numpy(), np.full(3, 7.0))
+    np.testing.assert_array_equal(function(value((3,), 3.0), 4.0).numpy(), np.full(3, 13.0))
+    np.testing.assert_array_equal(function(value((3,), 3.0), value((3,), 2.0).cast("int32")).numpy(), np.full(3, 7.0))
+    np.testing.assert_array_equal(function(value((3,), 3.0), value((3,), 2.0, requires_grad=True)).numpy(),
+                                  np.full(3, 7.0))
+    lazy = value((3,), 1.0) + value((3,), 1.0)
+    np.testing.assert_array_equal(function(lazy, value((3,), 2.0)).numpy(), np.full(3, 5.0))
+    assert len(calls) == 6
+    with Tensor.train():
+        function(value((3,), 3.0), value((3,), 2.0))
+    assert len(calls) == 7
+
+
+def test_results_keep_their_values_when_others_are_dropped() -> None:
+    """Memory of a result that is alive is not given to the next one."""
+    @jit
+    def double(x: Tensor) -> Tensor:
+        return x * 2.0
+
+    kept = []
+    for number in range(20):
+        result = double(Tensor(np.full(100, number, np.float32)).realize())
+        if number % 3 == 0:
+            kept.append((number, result))
+    for number, result in kept:
+        np.testing.assert_array_equal(result.numpy(), np.full(100, 2.0 * number))

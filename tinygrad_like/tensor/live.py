@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import Lock
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakKeyDictionary, ref
 
 from ir import BUFFER, Node
 
 if TYPE_CHECKING:
     from tinygrad_like.tensor.base import TensorBase
 
-_tensors: WeakValueDictionary[int, TensorBase] = WeakValueDictionary()
 _known: WeakKeyDictionary[Node, Node] = WeakKeyDictionary()
 _boundaries: WeakKeyDictionary[Node, Node] = WeakKeyDictionary()
 _trace: ContextVar[Any] = ContextVar("trace", default=None)
@@ -40,16 +40,36 @@ def epoch() -> int:
     return _Epoch.number
 
 
+class _Registry:
+    """The tensors that were born, oldest first. The dead are swept out when they may be half of all."""
+
+    def __init__(self) -> None:
+        self.references: list[ref[TensorBase]] = []
+        self._sweep_at = 1024
+        self._lock = Lock()
+
+    def add(self, tensor: TensorBase) -> None:
+        self.references.append(ref(tensor))
+        if len(self.references) > self._sweep_at and self._lock.acquire(blocking=False):
+            count = len(self.references)  # other threads may add more meanwhile
+            self.references[:count] = [known for known in self.references[:count] if known() is not None]
+            self._sweep_at = 2 * len(self.references) + 1024
+            self._lock.release()
+
+
+_registry = _Registry()
+
+
 def register(tensor: TensorBase) -> None:
     """Every tensor is registered at birth, by identity: tensors compare elementwise and cannot be in sets."""
-    if tensor.node.op is not BUFFER:
+    if tensor._node.op is not BUFFER:
         _Epoch.number += 1
-    _tensors[id(tensor)] = tensor
+    _registry.add(tensor)
 
 
 def tensors() -> list[TensorBase]:
     """All living tensors, oldest registration first."""
-    return list(_tensors.values())
+    return [tensor for known in list(_registry.references) if (tensor := known()) is not None]
 
 
 def is_buffer(node: Node) -> bool:

@@ -7,7 +7,7 @@ in the same program (the runtime puts all reads of a version before the write of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import ir
 from ir import Node
@@ -49,7 +49,7 @@ def value(tensor: TensorBase) -> Buffer:
         node = tensor.node
         [buffer] = compute([node], tensor._device, tensor.symbols)
         known = tensor._value = buffer_node(buffer)
-        if not tensor.symbols and _reads_memory([node]):
+        if not tensor.symbols and _reads_memory(node):
             live.record(node, known, boundary=False)
     handle: Buffer = known.attributes.handle
     return handle
@@ -57,7 +57,8 @@ def value(tensor: TensorBase) -> Buffer:
 
 def compute(outputs: Sequence[Node], device: str | None = None, symbols: dict[str, int] | None = None) -> list[Buffer]:
     """Runs the graph of ``outputs`` with everything that its assignments make necessary; one buffer per output."""
-    assigns = _pending_assigns(outputs)
+    reached = _reached(outputs)
+    assigns = _pending_assigns(reached)
     readers: list[TensorBase] = []
     if assigns:
         readers, assigns = _with_stale_readers(list(outputs), assigns)
@@ -69,7 +70,7 @@ def compute(outputs: Sequence[Node], device: str | None = None, symbols: dict[st
     nodes = [*outputs, *_distinct([reader.node for reader in readers], copies=True)]
     settled = [(reader, reader.node) for reader in readers]  # the run changes the nodes of tensors
     place = get_device(device or Device.DEFAULT)
-    started = _started(nodes)
+    started = _started(nodes, _reached(nodes) if readers else reached)
     buffers = run(started, symbols, place)
     _advance(assigns)
     for (reader, node), buffer in zip(settled, buffers[len(outputs):], strict=True):
@@ -79,7 +80,7 @@ def compute(outputs: Sequence[Node], device: str | None = None, symbols: dict[st
 
 def _settle(tensor: TensorBase, node: Node, buffer: Node) -> None:
     """``tensor`` was computed: it is its buffer from now on."""
-    if not tensor.symbols and _reads_memory([node]) and live.known_value(node) is None and node is not buffer:
+    if not tensor.symbols and _reads_memory(node) and live.known_value(node) is None and node is not buffer:
         live.record(node, buffer, boundary=True)
     _stand_for(tensor, buffer)
     tensor._device = buffer.attributes.handle.device.name
@@ -145,47 +146,50 @@ def settle_readers(buffers: Sequence[Node]) -> None:
 # ----------------------------------------------------------------------------------------------- graph walks
 
 
-def _walk(outputs: Iterable[Node], stop: Callable[[Node], bool]) -> set[Node]:
-    """The nodes that ``outputs`` depend on; operands of nodes at which ``stop`` holds are not entered."""
-    seen: set[Node] = set()
+def _reached(outputs: Iterable[Node]) -> dict[Node, Node | None]:
+    """The nodes that ``outputs`` depend on, each with the buffer that holds its value already (or None); what lies
+    behind such a value is not entered."""
+    reached: dict[Node, Node | None] = {}
     pending = list(outputs)
+    while pending:
+        node = pending.pop()
+        if node in reached:
+            continue
+        known = reached[node] = live.known_value(node)
+        if known is None:
+            pending.extend(node.operands)
+    return reached
+
+
+def _reads_memory(output: Node) -> bool:
+    """Whether the value depends on a buffer: values that do not are cheap and need no place to be remembered in."""
+    seen: set[Node] = set()
+    pending = [output]
     while pending:
         node = pending.pop()
         if node in seen:
             continue
+        if live.is_buffer(node) or live.known_value(node) is not None:
+            return True
         seen.add(node)
-        if not stop(node):
-            pending.extend(node.operands)
-    return seen
-
-
-def _is_known(node: Node) -> bool:
-    return live.known_value(node) is not None
-
-
-def _reads_memory(outputs: Iterable[Node]) -> bool:
-    """Whether the values depend on a buffer: values that do not are cheap and need no place to be remembered in."""
-    return any(live.is_buffer(node) or _is_known(node) for node in _walk(outputs, _is_known))
+        pending.extend(node.operands)
+    return False
 
 
 def is_computable(node: Node) -> bool:
     """Whether all memory that the value depends on exists: a trace that failed may leave tensors without."""
-    return all(isinstance(n.attributes.handle, Buffer) for n in _walk([node], _is_known) if live.is_buffer(n))
+    return all(isinstance(n.attributes.handle, Buffer) for n in _reached([node]) if live.is_buffer(n))
 
 
-def _started(outputs: Sequence[Node]) -> list[Node]:
+def _started(outputs: Sequence[Node], reached: dict[Node, Node | None]) -> list[Node]:
     """The outputs with every value that lies in memory already replaced by its buffer."""
-    replacements: dict[Node, Node] = {}
-    for node in _walk(outputs, _is_known):
-        known = live.known_value(node)
-        if known is not None:
-            replacements[node] = known
+    replacements = {node: known for node, known in reached.items() if known is not None}
     return ir.substitute(outputs, replacements) if replacements else list(outputs)
 
 
-def _pending_assigns(outputs: Iterable[Node]) -> set[Node]:
-    """The assignments that must run for the outputs: those that have not run yet."""
-    return {node for node in _walk(outputs, _is_known) if node.op is ir.ASSIGN and not _is_known(node)}
+def _pending_assigns(reached: dict[Node, Node | None]) -> set[Node]:
+    """The assignments that have not run yet."""
+    return {node for node, known in reached.items() if known is None and node.op is ir.ASSIGN}
 
 
 def root_buffer(node: Node) -> Node:
@@ -216,7 +220,7 @@ def _with_stale_readers(outputs: list[Node], assigns: set[Node]) -> tuple[list[T
         chosen += found
         taken = {id(tensor) for tensor in found}
         waiting = [tensor for tensor in waiting if id(tensor) not in taken]
-        assigns = assigns | _pending_assigns(tensor.node for tensor in found)
+        assigns = assigns | _pending_assigns(_reached(tensor.node for tensor in found))
 
 
 def _stale(tensors: Sequence[TensorBase], assigns: set[Node]) -> list[TensorBase]:
