@@ -309,9 +309,11 @@ class Function:
 
     On a CPU the body is one PARALLEL loop, whose iterations are the tasks, or has none (then it is a single task).
     On a GPU the body's outermost loops are BLOCK and THREAD loops with constant bounds: the grid and block sizes.
+    digest: of all that lowering decided the function by; equal digests, equal functions ("" where nothing is known).
     """
 
     name: str
     parameters: tuple[Buffer, ...]
     symbols: tuple[str, ...]
     body: list[LoopStatement]
+    digest: str = ""

@@ -25,6 +25,7 @@ __all__ = ["Lowered", "LoweredLaunch", "Temporary", "explain_schedule", "lower"]
 
 Argument = Union[Node, Temporary]
 _CACHED_KERNELS = 4096
+_NAMED_DIGITS = 10  # of the digest, in a function's name
 
 
 class LoweredLaunch(NamedTuple):
@@ -81,15 +82,16 @@ def explain_schedule(kernel: Kernel, target: Target) -> str:
 
 def _lower(kernel: Kernel, structure: Structure, target: Target) -> tuple[_Part, ...]:
     plans = plan_kernel(kernel, target)
-    digest = hashlib.blake2b(repr((structure.key, target)).encode(), digest_size=5).hexdigest()
+    digest = hashlib.blake2b(repr((structure.key, target)).encode(), digest_size=16).hexdigest()
     numbers = {value: number for number, value in enumerate(structure.values)}
     parts = []
     for index, plan in enumerate(plans):
         suffix = f"_{index}" if len(plans) > 1 else ""
         arguments, buffers = _parameters(plan.nest.kernel)
         realize = realize_block if plan.nest.threads else realize_nest
-        function = realize(plan.nest, f"{kernel.name}_{digest}{suffix}", [buffers[a] for a in arguments], buffers,
-                                tuple(structure.symbols))
+        function = realize(plan.nest, f"{kernel.name}_{digest[:_NAMED_DIGITS]}{suffix}",
+                           [buffers[a] for a in arguments], buffers, tuple(structure.symbols))
+        function.digest = digest + suffix
         parts.append(_Part(function, tuple([a if isinstance(a, Temporary) else numbers[a] for a in arguments]),
                            tuple(plan.steps)))
     return tuple(parts)

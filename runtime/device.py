@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from codegen.target import Target
     from runtime.canonical import CanonicalGraph
     from runtime.program import Program
+    from runtime.program_store import ProgramStore
 
 ALIGNMENT = 64  # of every allocation and every offset in an arena: a cache line, the widest vector
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -84,9 +85,13 @@ class Device(ABC):
 
 
 class CompilingDevice(Device):
-    """A device that runs programs of kernels that were lowered for ``target``."""
+    """A device that runs programs of kernels that were lowered for ``target``.
+
+    store: where its programs are kept between processes, if anywhere.
+    """
 
     target: Target
+    store: ProgramStore | None = None
 
     @abstractmethod
     def compile(self, program: Program) -> Executable:

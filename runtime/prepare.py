@@ -96,7 +96,7 @@ def prepare(device: Device, outputs: Sequence[Node], structure: Structure) -> Pr
     with recorded_phases() as phases:
         with phase("canonicalize"):
             graph = canonicalize(outputs, structure)
-        program, executable = _executable(device, graph) if graph.roots else (None, None)
+        program, executable = _executable(device, graph, structure) if graph.roots else (None, None)
     return PreparedGraph(
         executable=executable,
         program=program,
@@ -111,14 +111,27 @@ def prepare(device: Device, outputs: Sequence[Node], structure: Structure) -> Pr
     )
 
 
-def _executable(device: Device, graph: CanonicalGraph) -> tuple[Program | None, Executable]:
+def _executable(device: Device, graph: CanonicalGraph, structure: Structure) -> tuple[Program | None, Executable]:
     if isinstance(device, InterpretingDevice):
         return None, device.interpret(graph)
     if not isinstance(device, CompilingDevice):
         raise DeviceError(f"{device!r} neither compiles nor interprets graphs")
-    program = build_program(graph, device.target)
+    program = _program(device, graph, structure)
     counters.compiled += 1
     return program, device.compile(program)
+
+
+def _program(device: CompilingDevice, graph: CanonicalGraph, structure: Structure) -> Program:
+    """The program that the device's store has, or a new one."""
+    store = device.store
+    if store is None:
+        return build_program(graph, device.target)
+    key = store.key(structure, device.target)
+    program = store.get(key, graph)
+    if program is None:
+        program = build_program(graph, device.target)
+        store.put(key, program, graph)
+    return program
 
 
 def program_cost(program: Program) -> Cost:

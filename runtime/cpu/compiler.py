@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from codegen.llvm import compiler_version, emit_module, object_code, scratch_bytes, task_count
 from codegen.loops import Function
@@ -13,13 +13,15 @@ from ir.phases import phase
 from runtime.cpu.commands import NativeFunction
 from runtime.cpu.jit import Library, process_jit
 from runtime.disk_cache import DiskCache, cache_key
+from runtime.program_store import compiler_digest
 
 _FUNCTIONS_KEPT = 4096
+_Key = tuple["int | str", tuple[int, ...]]  # the digest of a function (or its id), and the slots of its symbols
 
 
 class FunctionCompiler:
-    """Compiles functions for ``target``, one module each: equal functions of different programs share their code on
-    disk, and the identical function shares it in memory.
+    """Compiles functions for ``target``, one module each: equal functions of different programs share their code, in
+    memory and on disk. What was lowered before is found by its digest, without emitting it again.
 
     compiled: how often LLVM generated code. loaded: how often code came from disk instead.
     """
@@ -27,12 +29,13 @@ class FunctionCompiler:
     def __init__(self, target: Target, cache: DiskCache) -> None:
         self.target, self.cache = target, cache
         self.compiled = self.loaded = 0
-        self._known: OrderedDict[tuple[int, tuple[int, ...]], tuple[Function, Library, NativeFunction]] = OrderedDict()
+        self._known: OrderedDict[_Key, tuple[Function, Library, NativeFunction]] = OrderedDict()
         self._lock = threading.Lock()
 
     def function(self, function: Function, symbol_slots: Mapping[str, int]) -> tuple[Library, NativeFunction]:
         """The function's code. The caller keeps the library as long as it uses the addresses."""
-        key = id(function), tuple(symbol_slots[name] for name in function.symbols)
+        slots = tuple(symbol_slots[name] for name in function.symbols)
+        key = function.digest or id(function), slots
         with self._lock:
             known = self._known.get(key)
             if known is None:
@@ -45,17 +48,30 @@ class FunctionCompiler:
             return known[1], known[2]
 
     def _compiled(self, function: Function, symbol_slots: Mapping[str, int]) -> tuple[Library, NativeFunction]:
-        with phase("emit"):
-            text = emit_module([function], self.target, symbol_slots)
+        def text() -> str:
+            with phase("emit"):
+                return emit_module([function], self.target, symbol_slots)
+
         tasks = task_count(function)
         counter = f"{function.name}.tasks"
-        library = self.module(text, [function.name] if tasks is not None else [function.name, counter])
+        names = [function.name] if tasks is not None else [function.name, counter]
+        if function.digest:
+            slots = [f"{name}:{symbol_slots[name]}" for name in function.symbols]
+            library = self._library(self._key(function.digest, function.name, *slots), text, names)
+        else:
+            library = self.module(text(), names)
         return library, NativeFunction(library[function.name], tasks, library[counter] if tasks is None else 0,
                                        scratch_bytes(function))
 
     def module(self, text: str, names: Sequence[str]) -> Library:
         """A module of LLVM IR, loaded: from disk where its object code is there and sound."""
-        key = cache_key(text, self.target.arch, self.target.features, compiler_version())
+        return self._library(self._key(text), lambda: text, names)
+
+    def _key(self, *parts: str) -> str:
+        return cache_key(self.target.arch, self.target.features, compiler_version(), compiler_digest(), *parts)
+
+    def _library(self, key: str, text: Callable[[], str], names: Sequence[str]) -> Library:
+        """The entry ``key``, made of what ``text()`` returns where it is missing or damaged."""
         code = self.cache.get(key)
         if code is not None:
             try:
@@ -64,7 +80,7 @@ class FunctionCompiler:
                 return library
             except RuntimeError:  # sound by its checksum, but no object that this LLVM can link
                 pass
-        code = object_code(text, self.target)
+        code = object_code(text(), self.target)
         self.compiled += 1
         self.cache.put(key, code)
         return self._load(code, names)

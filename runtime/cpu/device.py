@@ -27,13 +27,15 @@ from runtime.disk_cache import DiskCache
 from runtime.errors import DeviceError
 from runtime.host_memory import HostMemory
 from runtime.program import Program
+from runtime.program_store import ProgramStore
 
 
 class CpuDevice(HostMemory, CompilingDevice):
     """The processor that Python runs on.
 
     threads: by default TGL_THREADS, else as many as this process may use. Results do not depend on it.
-    cache: where object code is kept between processes; by default the user's cache directory.
+    cache: where object code is kept between processes; by default the user's cache directory, as for programs (which
+      are kept nowhere if ``cache`` is given).
     """
 
     name = "CPU"
@@ -42,6 +44,7 @@ class CpuDevice(HostMemory, CompilingDevice):
         super().__init__()
         self.target = Target.host()
         self.compiler = FunctionCompiler(self.target, cache or DiskCache.default("objects"))
+        self.store = ProgramStore(DiskCache.default("programs")) if cache is None else None
         try:
             wanted = requested_threads() if threads is None else threads
         except ValueError as error:
