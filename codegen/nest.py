@@ -49,6 +49,7 @@ class Loop:
 
     separate: of an unrolled reduced axis: each iteration has an accumulator of its own, combined after the loop.
     dimension: which of the three grid or block dimensions (GPU).
+    start, stop: of a serial loop, in the axes of the loops outside: iterations before and from there on are left out.
     """
 
     axis: Axis
@@ -56,6 +57,8 @@ class Loop:
     kind: Kind = Kind.SERIAL
     separate: bool = False
     dimension: int = 0
+    start: Index | None = None
+    stop: Index | None = None
 
 
 Item = Union[Loop, Compute]
@@ -221,11 +224,13 @@ class _Sweep:
         self.inner = inner
         self.computes: list[Item] = []
         self.produced: dict[object, Statement | None] = {}
+        self.contracts = False
 
     def add(self, compute: Compute) -> None:
         self.computes.append(compute)
         statement = compute.statement
         if isinstance(statement, Statement):
+            self.contracts = statement.contraction is not None
             # a reduction is complete only after the sweep: nothing inside may read it
             self.produced[statement.value] = None if statement.reduced or statement.scatter else statement
         else:
@@ -236,6 +241,8 @@ class _Sweep:
         """True where the statement can be computed in the same iterations."""
         if not isinstance(statement, Statement) or statement.scatter or set(inner) != set(self.inner):
             return False
+        if inner and (self.contracts or statement.contraction is not None):
+            return False  # a contraction has a sweep of its own
         if statement.value in self.produced:
             return False
         for read in reads_of(statement):
@@ -277,6 +284,11 @@ def produced_values(kernel: Kernel) -> dict[object, Statement | ScanStatement]:
     return produced
 
 
+def is_bounded(loop: Loop) -> bool:
+    """Whether the loop leaves out iterations that nobody needs."""
+    return loop.start is not None or loop.stop is not None
+
+
 def is_accumulator(statement: Statement | ScanStatement) -> bool:
     return isinstance(statement, Statement) and statement.home is Home.ACCUMULATOR
 
@@ -293,7 +305,9 @@ def format_nest(nest: Nest) -> str:
         margin = "  " * depth
         if isinstance(item, Loop):
             kind = item.kind.value + (" separate" if item.separate else "")
-            lines.append(f"{margin}{kind} {nest.name(item.axis)} < {item.axis.extent}")
+            first = "" if item.start is None else f"{item.start} <= "
+            bound = "" if item.stop is None else f", {item.stop}"
+            lines.append(f"{margin}{kind} {first}{nest.name(item.axis)} < {item.axis.extent}{bound}")
             pending.extend((below, depth + 1) for below in reversed(item.body))
         else:
             lines.append(f"{margin}[{item.number}] {_describe(item.statement)}")

@@ -110,7 +110,7 @@ class NestWalk:
             self.concurrent(loop, path, extent, tail)
             return
         full = extent - 1 if tail else extent
-        self.span(loop, path, full, self.stop(axis, full))
+        self.span(loop, path, full, self.stop(loop, full))
         if tail:
             self.last(loop, path, axis, full, tail)
 
@@ -123,17 +123,23 @@ class NestWalk:
         elif loop.kind is Kind.UNROLL:
             for number in range(extent):
                 self.bound(loop, path, Index((), number))
-        elif extent == 1 and loop.axis.limit is None:
+        elif extent == 1 and loop.axis.limit is None and loop.start is None and loop.stop is None:
             self.bound(loop, path, Index())
         elif extent:
             self.serial(loop, path, stop, LoopKind.SERIAL)
 
-    def stop(self, axis: Axis, extent: int) -> Atom:
+    def start(self, loop: Loop) -> Atom:
+        """The first number that the loop variable takes."""
+        first = literal(0, dtypes.int64)
+        return first if loop.start is None else self.builder.apply("maximum", first, self.leaves.index(loop.start))
+
+    def stop(self, loop: Loop, extent: int) -> Atom:
         """The first number that the loop variable does not take."""
-        if axis.limit is None:
-            return literal(extent, dtypes.int64)
-        limit = self.leaves.index(axis.limit)
-        return self.builder.apply("minimum", literal(extent, dtypes.int64), limit)
+        stop: Atom = literal(extent, dtypes.int64)
+        for bound in (loop.axis.limit, loop.stop):
+            if bound is not None:
+                stop = self.builder.apply("minimum", stop, self.leaves.index(bound))
+        return stop
 
     def bound(self, loop: Loop, path: Path, value: Index) -> None:
         """One iteration: the body with the axis at a number."""
@@ -157,14 +163,14 @@ class NestWalk:
         """A ``For`` that carries the accumulators which its body changes."""
         variable = self.builder.variable(self.nest.name(loop.axis), INDEX, self.builder.depth + 1)
         self.variables[loop.axis] = variable
-        with self.builder.body(conditional=not isinstance(stop, Literal)) as scope:
+        start = self.start(loop)
+        with self.builder.body(conditional=not isinstance(stop, Literal) or loop.start is not None) as scope:
             self.leaves.accumulators.open_loop()
             self.axes[loop.axis] = Index(((loop.axis, 1),))
             self.items(loop.body, path)
             del self.axes[loop.axis]
             carried = self.leaves.accumulators.close_loop()
-        self.builder.append(For(variable, literal(0, dtypes.int64), stop, 1, kind, scope.statements, carried,
-                                loop.dimension))
+        self.builder.append(For(variable, start, stop, 1, kind, scope.statements, carried, loop.dimension))
 
     def lanes(self, loop: Loop, path: Path) -> None:
         """All iterations at once, in the lanes of vectors; a mask turns off those that do not exist."""

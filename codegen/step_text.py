@@ -9,13 +9,14 @@ from __future__ import annotations
 import ast
 
 from codegen.block_copies import CopyBlock
+from codegen.bounds import Bound
 from codegen.block_steps import Share, StageTile, Tile
 from codegen.staging import Stage
 from codegen.steps import Bind, Fuse, Parallel, Reorder, ScheduleError, Sink, Split, Step, Unroll, Vectorize
 
 _STEPS: dict[str, type[Step]] = {kind.__name__: kind for kind in (
     Split, Fuse, Reorder, Sink, Vectorize, Unroll, Parallel, Bind, Stage, Share, StageTile, Tile,
-    CopyBlock)}
+    CopyBlock, Bound)}
 
 
 def parse_steps(text: str) -> list[Step]:

@@ -14,7 +14,7 @@ from dataclasses import MISSING, dataclass, fields
 
 from codegen.index import Axis, Index
 from codegen.kernel import Statement
-from codegen.nest import Compute, Item, Kind, Loop, Nest, SplitRecord, is_accumulator, reads_of
+from codegen.nest import Compute, Item, Kind, Loop, Nest, SplitRecord, is_accumulator, is_bounded, reads_of
 
 MAXIMUM_LANES = 64
 MAXIMUM_UNROLL = 64
@@ -87,6 +87,8 @@ class Split(Step):
             raise self.refuse("the factor must be at least 1")
         if any(loop.kind is not Kind.SERIAL for loop in loops):
             raise self.refuse(f"{self.name} is already {loops[0].kind.value}")
+        if any(is_bounded(loop) for loop in loops):
+            raise self.refuse(f"{self.name} leaves out iterations: split it before")
         count, exact = -(-axis.extent // self.factor), axis.extent % self.factor == 0
         peel = self.peel and axis.limit is None
         outer = Axis(count, f"{self.name}.o",
@@ -168,6 +170,8 @@ class Reorder(Step):
             if id(top) not in done:
                 chain = self._chain(top, set(wanted))
                 done |= {id(loop) for loop in chain}
+                if any(is_bounded(loop) for loop in chain):
+                    raise self.refuse("one of the loops leaves out iterations: reorder them before")
                 settings = {loop.axis: (loop.kind, loop.separate, loop.dimension) for loop in chain}
                 for loop, axis in zip(chain, wanted, strict=True):
                     loop.axis = axis

@@ -8,9 +8,10 @@ The phases, each in a file of its own:
 4. ``inline``: values that cost nothing to recompute disappear into their readers;
 5. ``contraction``: sums of products are recognised by the axes of their factors;
 6. ``assignments``: whoever reads an old version of a buffer runs before it is overwritten;
-7. ``group``, ``alignment``, ``legality``, ``merge``: one group per computation, merged where that saves bytes;
-8. ``kernels``, ``coalesce``: groups become kernels, with axes joined again and a home for every value;
-9. ``sequence``, ``order``: the kernels in order, in batches that may run together.
+7. ``streaming``: long rows that are never stored are computed again by later kernels;
+8. ``group``, ``alignment``, ``legality``, ``merge``: one group per computation, merged where that saves bytes;
+9. ``kernels``, ``coalesce``: groups become kernels, with axes joined again and a home for every value;
+10. ``sequence``, ``order``: the kernels in order, in batches that may run together.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from codegen.schedule.merge import Merger
 from codegen.schedule.order import ordered_steps
 from codegen.schedule.recompute import recompute_values
 from codegen.schedule.scan import LoopBody, LoopContext, Part
+from codegen.schedule.streaming import stream_rows
 from ir.graph import topological_order
 from ir.node import Node
 
@@ -86,6 +88,7 @@ def _scheduled(builder: Builder, outputs: Sequence[Node], limits: Limits) -> tup
     remaining = order_assignments(inline(builder.order, limits))
     for computation in remaining:
         computation.contraction = classify(computation)
+    remaining = stream_rows(remaining, limits)
     partition = Partition(remaining, limits)
     merger = Merger(partition)
     merger.merge_neighbours()

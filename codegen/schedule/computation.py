@@ -49,6 +49,13 @@ class Access(NamedTuple):
     injective: bool
 
 
+class Row(NamedTuple):
+    """The axes of a value that a kernel holds a tile of rows at a time: which row it is, and the place along the row."""
+
+    outer: frozenset[Axis]
+    along: frozenset[Axis]
+
+
 KINDS_ALONE = frozenset({Kind.SCATTER, Kind.SCAN, Kind.JOIN})  # never in one kernel with another computation
 
 
@@ -64,6 +71,7 @@ class Computation:
     values: what others read of it, where that is not ``node`` itself: the results of a scan.
     required: it must be in memory whoever reads it: an output, ``contiguous``, an operand of a loop.
     after: computations that must have run before this one although it does not read them.
+    row: of a wide value and of a contraction that closes its rows (``along`` is empty): see ``streaming``.
     """
 
     node: Node
@@ -89,6 +97,7 @@ class Computation:
     after: list[Computation] = field(default_factory=list)
     inlined: bool = False
     contraction: Contraction | None = None
+    row: Row | None = None
     scan: ScanLoop | ScanStatement | None = None
 
     def __post_init__(self) -> None:

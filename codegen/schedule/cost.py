@@ -25,20 +25,22 @@ class Limits:
 
     parallel: iterations of shared outer loops that a fused kernel must keep; tiny: a kernel of so few points is not
     worth spreading. scratch: bytes of values held per outer iteration. cache: bytes that an operand read again in each
-    outer iteration may have. inlined, kernel: elementwise operations in one expression, in one kernel.
+    outer iteration may have. rows: of a contraction that scratch must hold as one tile; 0 where no kernel holds rows so.
+    inlined, kernel: elementwise operations in one expression, in one kernel.
     """
 
     parallel: int = 8
     tiny: int = 4096
     scratch: int = 256 << 10
     cache: int = 1 << 20
+    rows: int = 8
     inlined: int = 256
     kernel: int = 2000
 
     @staticmethod
     def of(target: Target) -> Limits:
         if target.kind == "cuda":
-            return Limits(parallel=64, tiny=1 << 16, scratch=target.l1_bytes, cache=target.l1_bytes)
+            return Limits(parallel=64, tiny=1 << 16, scratch=target.l1_bytes, cache=target.l1_bytes, rows=0)
         return Limits(scratch=max(target.l2_bytes // 2, 256 << 10), cache=max(target.l2_bytes, 1 << 20))
 
 

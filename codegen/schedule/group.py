@@ -60,6 +60,11 @@ class Group:
         return any(member.contraction is not None for member in self.members)
 
     @property
+    def streams(self) -> bool:
+        """Whether a contraction of the group makes long rows, of which it holds a tile at a time."""
+        return any(member.contraction is not None and member.row is not None for member in self.members)
+
+    @property
     def has_row_reduction(self) -> bool:
         """Whether a member reduces, not as a contraction, within an iteration of the shared loops."""
         return any(member.kind is Kind.REDUCTION and member.contraction is None and member not in self.accumulators

@@ -268,8 +268,10 @@ def _strategy(statements: Sequence[Statement], outer: Sequence[Axis]) -> str:
     """The family of loops that the kernel needs."""
     if any(statement.scatter for statement in statements):
         return "scatter"
-    if any(statement.contraction for statement in statements):
-        return "contraction"
+    contractions = [statement for statement in statements if statement.contraction]
+    if contractions:
+        whole = all(set(statement.axes) - statement.reduced <= set(outer) for statement in contractions)
+        return "contraction" if whole else "attention"
     reductions = [statement for statement in statements if statement.reduced]
     if not reductions:
         return "elementwise"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from codegen.index import Axis
-from codegen.schedule.alignment import Digits, Pairs, Refusal
+from codegen.schedule.alignment import Digits, Pairs, Refusal, crossing_reads
 from codegen.schedule.computation import Computation, Kind
 from codegen.schedule.group import Group, Partition
+from codegen.schedule.streaming import is_wide
 
 
 class Legality:
@@ -28,8 +29,10 @@ class Legality:
     def _contraction(self, first: Group, second: Group, pairs: Pairs) -> Refusal | None:
         if not (first.has_contraction or second.has_contraction):
             return None
+        if first.streams or second.streams:
+            return self._rows(first, second, pairs)
         if first.has_contraction and second.has_contraction:
-            return Refusal("two contractions in one nest (streaming) are not built")
+            return Refusal("two contractions share a nest only where long rows of one stay in scratch")
         if any(group.has_row_reduction for group in (first, second)):
             return Refusal("a row reduction needs whole rows of a tiled contraction")
         if second.has_contraction and any(
@@ -37,6 +40,22 @@ class Legality:
             return Refusal("the operand of a contraction is materialised")
         if len(pairs) < len(first.loops) or len(pairs) < len(second.loops):
             return Refusal("contraction tiles would be lost")
+        return None
+
+    def _rows(self, first: Group, second: Group, pairs: Pairs) -> Refusal | None:
+        """A contraction that makes or closes long rows runs once for each of them, so the loops over rows are kept."""
+        for producer, reader, _ in crossing_reads(self._partition, first, second):
+            if reader.contraction is not None and reader.row is None and is_wide(producer):
+                return Refusal("it sums over the rows: complete only after all of them")
+            if reader.contraction is not None and not is_wide(producer):
+                return Refusal("the operand of a contraction is materialised")
+        for group, kept in ((first, set(pairs)), (second, set(pairs.values()))):
+            for member in group.members:
+                if member.contraction is None or member in group.accumulators:
+                    continue
+                loops = group.axis_loops[member]
+                if member.row is None or not {loops.get(axis) for axis in member.row.outer} <= kept:
+                    return Refusal("contraction tiles would be lost")
         return None
 
     def _reads(self, member: Computation, group: Group) -> bool:

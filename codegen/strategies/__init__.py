@@ -1,6 +1,7 @@
 """Strategies: which steps a kernel's loops get, by what the kernel is.
 
 - ``contraction``: sums of products, in register tiles or as dot products;
+- ``attention``: contractions that pass long rows on in scratch;
 - ``sweeps``: elementwise kernels and reductions, by rows or by columns;
 - ``scatter``: updates in their order, apart along the axes on which they cannot meet;
 - ``scan``: recurrences;
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from codegen.kernel import Kernel, ScanStatement, Statement
 from codegen.partials import without_accumulators
+from codegen.strategies.attention import plan_attention
 from codegen.strategies.contraction import plan_contraction
 from codegen.strategies.gpu import plan_gpu
 from codegen.strategies.plan import Plan
@@ -34,6 +36,8 @@ def _plan(kernel: Kernel, target: Target) -> Plan:
         return plan_scan(kernel, target)
     if any(isinstance(statement, Statement) and statement.scatter for statement in kernel.statements):
         return plan_scatter(kernel, target)
+    if kernel.strategy == "attention":
+        return plan_attention(kernel, target)
     if any(isinstance(statement, Statement) and statement.contraction for statement in kernel.statements):
         return plan_contraction(kernel, target)
     return plan_sweeps(kernel, target)

@@ -98,7 +98,7 @@ def test_three_layers_are_three_kernels() -> None:
         value = models.relu(models.linear(value, buffer(COLUMNS, COLUMNS), buffer(COLUMNS)))
     found = kernels(value)
     assert len(found) == 3
-    assert reasons(found) == {"two contractions in one nest (streaming) are not built"}
+    assert reasons(found) == {"two contractions share a nest only where long rows of one stay in scratch"}
 
 
 def test_layernorm_before_a_matmul_is_materialised() -> None:

@@ -17,7 +17,8 @@ from tinygrad_like.models import CNN, GPT, MLP, GPTConfig
 # explained by a text that nobody chose.
 CLAUSES = (
     r"complete only after the loop over \[[\d, ]+\]",
-    r"two contractions in one nest \(streaming\) are not built",
+    r"two contractions share a nest only where long rows of one stay in scratch",
+    r"it sums over the rows: complete only after all of them",
     r"a row reduction needs whole rows of a tiled contraction",
     r"the operand of a contraction is materialised",
     r"contraction tiles would be lost",
