@@ -21,7 +21,7 @@ class Bound(Step):
 
     A loop over blocks keeps every block that has a needed point, whole; what it leaves out is neither computed nor read.
     given: the innermost loop whose number counts, if not the one just outside: the loops between may be anywhere. The
-    last, shorter block of a split is never left out.
+    last, shorter block of a split is computed whatever is needed of it: other statements count on that.
     """
 
     name: str
@@ -39,6 +39,9 @@ class Bound(Step):
             if self.given not in names:
                 raise self.refuse(f"there is no loop over {self.given} outside")
             outside = outside[:names.index(self.given) + 1]
+        statement = next(compute for compute, _ in nest.leaves() if compute.number == self.within)
+        if not nest.reduces(statement, loop.axis) and any(_has_short_block(nest, around) for around in outside):
+            return
         known = {around.axis for around in outside}
         point = nest.point(path)
         for guard in needed_regions(nest.kernel).get(self.within, ()):
@@ -46,6 +49,13 @@ class Bound(Step):
             if index.is_affine:
                 _bound_above(loop, guard._replace(index=index), known)
                 _bound_above(loop, Guard(index * -1, -guard.high, -guard.low), known)
+
+
+def _has_short_block(nest: Nest, loop: Loop) -> bool:
+    """Whether the loop, which is not one of the kernel's own, has a last block that is shorter."""
+    record = nest.splits.get(loop.axis)
+    return (record is not None and record.peel and record.parent.extent % record.factor != 0
+            and nest.origins[loop.axis].isdisjoint(nest.kernel.axes))
 
 
 def _bound_above(loop: Loop, guard: Guard, known: set[Axis]) -> None:

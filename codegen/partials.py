@@ -20,6 +20,9 @@ from codegen.target import Target
 from ir.dtype import DType
 
 
+_CHUNK_ROWS = 32  # of a contraction, at least
+
+
 @dataclass(frozen=True)
 class Chunking:
     """When a reduction is cut into chunks, and into how many.
@@ -67,8 +70,10 @@ def without_accumulators(kernel: Kernel, target: Target) -> list[Kernel]:
         free = [axis for axis in kernel.axes if axis not in reduced]
         ordered = replace(kernel, axes=(*free, *reduced))
         inner = prod(axis.extent for s in accumulators for axis in s.axes if axis not in kernel.axes)
-        chunks = _chunk_count(chunking, reduced[0], prod(axis.extent for axis in free),
-                              prod(axis.extent for axis in reduced) * max(1, inner))
+        parallel = prod(axis.extent for axis in free)
+        if any(s.contraction is not None for s in accumulators):
+            return _chunked(ordered, accumulators, reduced[0], _equal_chunks(chunking, reduced[0], parallel))
+        chunks = _chunk_count(chunking, reduced[0], parallel, prod(axis.extent for axis in reduced) * max(1, inner))
         return _chunked(ordered, accumulators, reduced[0], chunks)
     wide = _wide_reduction(kernel, chunking)
     if wide is None:
@@ -80,6 +85,12 @@ def _chunk_count(chunking: Chunking, axis: Axis, parallel: int, work: int) -> in
     if parallel >= chunking.enough or axis.limit is not None:
         return 1
     return max(1, min(chunking.most, axis.extent, work * parallel // chunking.work))
+
+
+def _equal_chunks(chunking: Chunking, axis: Axis, parallel: int) -> int:
+    """For contractions that add up over rows: no more chunks than make tasks enough, all of the same length."""
+    wanted = min(-(-chunking.enough // parallel), axis.extent // _CHUNK_ROWS)
+    return next((chunks for chunks in range(wanted, 1, -1) if axis.extent % chunks == 0), 1)
 
 
 def _wide_reduction(kernel: Kernel, chunking: Chunking) -> tuple[list[Statement], Axis, int] | None:

@@ -15,6 +15,7 @@ from codegen.schedule.computation import Access, Computation
 from codegen.schedule.cost import bytes_of
 from codegen.schedule.group import Group, Partition
 from codegen.schedule.merge import Merger
+from codegen.schedule.streaming import is_wide
 
 _MONOIDS = frozenset({"sum", "prod", "max", "min"})
 _MOST_READERS = 16  # groups that read one value and are tried as hosts
@@ -25,7 +26,7 @@ def attach_accumulators(merger: Merger) -> int:
     partition = merger.partition
     moved = 0
     for member in list(partition.computations):
-        if member.monoid in _MONOIDS and member.contraction is None and member in partition.group_of:
+        if member.monoid in _MONOIDS and member.row is None and member in partition.group_of:
             hosts = sorted(((_bytes_saved(partition, member, host), host) for host in _candidates(partition, member)),
                            key=lambda pair: (-pair[0], pair[1].rank))
             moved += any(gain > 0 and _attach(merger, member, host) for gain, host in hosts)
@@ -33,17 +34,22 @@ def attach_accumulators(merger: Merger) -> int:
 
 
 def _candidates(partition: Partition, member: Computation) -> list[Group]:
-    """The groups that compute or read what the reduction reads."""
+    """The groups that compute or read what the reduction reads; of a contraction, only those that hold its rows."""
     home = partition.group_of[member]
     found: dict[Group, None] = {}
     for access in member.accesses:
         producer = partition.producers.get(access.value)
+        if member.contraction is not None:
+            if producer is not None and is_wide(producer) and partition.group_of[producer].streams:
+                found.setdefault(partition.group_of[producer])
+            continue
         if producer is not None:
             found.setdefault(partition.group_of[producer])
         for reader in partition.readers[access.value][:_MOST_READERS]:
             found.setdefault(partition.group_of[reader])
     found.pop(home, None)
-    return [group for group in found if not group.has_contraction and not group.stands_alone]
+    return [group for group in found if group.streams is (member.contraction is not None)
+            and (group.streams or not group.has_contraction) and not group.stands_alone]
 
 
 def _bytes_saved(partition: Partition, member: Computation, host: Group) -> int:
