@@ -19,7 +19,7 @@ class Bound(Step):
             for j < 64:                     =>          for j < i + 1:
                 S += exp(x[j] if j <= i else -inf)          S += exp(x[j] if j <= i else -inf)
 
-    A loop over blocks keeps every block that has a needed point, whole; what it leaves out is neither computed nor read.
+    A loop over blocks keeps every block with a needed point, whole; what it leaves out is neither computed nor read.
     given: the innermost loop whose number counts, if not the one just outside: the loops between may be anywhere. The
     last, shorter block of a split is computed whatever is needed of it: other statements count on that.
     """

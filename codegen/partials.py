@@ -19,9 +19,7 @@ from codegen.placement import memory_extents, memory_index
 from codegen.target import Target
 from ir.dtype import DType
 
-
 _CHUNK_ROWS = 32  # of a contraction, at least
-
 
 @dataclass(frozen=True)
 class Chunking:

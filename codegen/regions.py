@@ -31,18 +31,31 @@ def needed_regions(kernel: Kernel) -> dict[int, tuple[Guard, ...]]:
     guards = dict.fromkeys(guard for statement in statements.values() for part in walk(statement.expression)
                            for guard in _guards_of(part))
     found: defaultdict[int, list[Guard]] = defaultdict(list)
+    used: list[Guard] = []
     for guard in guards:
-        if _leaves_something(kernel, guard):
+        if _leave_something(kernel, [*used, guard]):
+            used.append(guard)
             for number in _restricted(statements, guard):
                 found[number].append(guard)
     return {number: tuple(own) for number, own in found.items()}
 
 
-def _leaves_something(kernel: Kernel, guard: Guard) -> bool:
-    """Whether the guard holds at the first place of every row, wherever the kernel's own loops are."""
-    outer = set(kernel.axes)
-    low, high = guard.index.substitute({axis: Index() for axis in guard.index.axes - outer}).bounds
-    return not guard.index.axes <= outer and guard.low <= low and high <= guard.high
+def _leave_something(kernel: Kernel, guards: Sequence[Guard]) -> bool:
+    """Whether every row has a place where all the guards hold: they bound one axis, by what the kernel's loops are."""
+    inner = frozenset().union(*(guard.index.axes for guard in guards)) - set(kernel.axes)
+    if len(inner) != 1:
+        return False
+    (axis,) = inner
+    first, last = [Index()], [Index.of(axis.extent - 1)]
+    for guard in guards:
+        factor = guard.index.coefficient(axis)
+        if factor not in (1, -1):
+            return False
+        rest = guard.index - Index.of(axis) * factor
+        least, most = (guard.low, guard.high) if factor == 1 else (-guard.high, -guard.low)
+        first += [rest * -factor + least] if least > -_FAR else []
+        last += [rest * -factor + most] if most < _FAR else []
+    return axis.limit is None and all((end - start).bounds[0] >= 0 for start in first for end in last)
 
 
 def _restricted(statements: dict[int, Statement], guard: Guard) -> list[int]:
@@ -106,11 +119,20 @@ def _guards_of(part: Expression) -> tuple[Guard, ...]:
 
 
 def _place(operand: Expression) -> Index | None:
-    if isinstance(operand, IndexValue) and operand.dtype.is_integer:
-        return operand.index
-    if isinstance(operand, Constant) and operand.dtype.is_integer:
-        return Index.of(int(operand.value))
-    return None
+    """The number that an integer expression is, where it is made of nothing but the numbers of places."""
+    known: dict[int, Index | None] = {}
+    for part in walk(operand):
+        place: Index | None = None
+        if isinstance(part, IndexValue) and part.dtype.is_integer:
+            place = part.index
+        elif isinstance(part, Constant) and part.dtype.is_integer:
+            place = Index.of(int(part.value))
+        elif isinstance(part, Apply) and part.code in ("add", "sub"):
+            first, second = (known[id(below)] for below in part.operands)
+            if first is not None and second is not None:
+                place = first + second if part.code == "add" else first - second
+        known[id(part)] = place
+    return known[id(operand)]
 
 
 _COMPARISONS = {"less_equal": 0, "less": 1}  # by how much the right operand is larger, at least
@@ -123,7 +145,7 @@ def _applied(code: str, operands: Sequence[Scalar | None]) -> Scalar | None:
         chosen, other = operands[1:]
         return chosen if first is True or chosen == other else other if first is False else None
     if code in ("mul", "bit_and") and 0 in operands:
-        return 0
+        return False if code == "bit_and" else 0
     if code in ("div", "neg", "cast") and first == 0:
         return 0
     if code in ("exp", "exp2") and first == -math.inf:

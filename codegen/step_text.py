@@ -9,8 +9,8 @@ from __future__ import annotations
 import ast
 
 from codegen.block_copies import CopyBlock
-from codegen.bounds import Bound
 from codegen.block_steps import Share, StageTile, Tile
+from codegen.bounds import Bound
 from codegen.staging import Stage
 from codegen.steps import Bind, Fuse, Parallel, Reorder, ScheduleError, Sink, Split, Step, Unroll, Vectorize
 

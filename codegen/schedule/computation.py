@@ -50,7 +50,7 @@ class Access(NamedTuple):
 
 
 class Row(NamedTuple):
-    """The axes of a value that a kernel holds a tile of rows at a time: which row it is, and the place along the row."""
+    """The axes of a value that a kernel holds a tile of rows at a time: which row it is, and the place along it."""
 
     outer: frozenset[Axis]
     along: frozenset[Axis]

@@ -25,7 +25,7 @@ class Limits:
 
     parallel: iterations of shared outer loops that a fused kernel must keep; tiny: a kernel of so few points is not
     worth spreading. scratch: bytes of values held per outer iteration. cache: bytes that an operand read again in each
-    outer iteration may have. rows: of a contraction that scratch must hold as one tile; 0 where no kernel holds rows so.
+    outer iteration may have. rows: of a contraction that scratch must hold as one tile; 0 where no kernel does so.
     inlined, kernel: elementwise operations in one expression, in one kernel.
     """
 

@@ -5,7 +5,8 @@
     out[i, e] = sum_j weights[i, j] V[j, e]      closes the row: complete with it, and narrow again
 
 All of these may run under the loops over rows, with rows of scores in scratch: that is attention, found by its axes
-alone (T. Dao et al., "FlashAttention", 2022). What a row leaves in memory is as long as one of its operands, or a number.
+alone (T. Dao et al., "FlashAttention", NeurIPS 2022). A row leaves in memory what is as long as one of its operands, or
+a number.
 
 Where a later kernel reads a wide value again (the backward pass does, with the sum over rows in between), it computes
 it again from the operands and from the numbers that were left, its maximum and sum: a wide value is never stored.

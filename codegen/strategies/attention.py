@@ -7,8 +7,8 @@
             for tiles of columns, tiles of rows:     out = weights V; backward also dQ = dS K
             for tiles of keys, tiles of columns:     backward: dV and dK, which add up over the blocks of rows
 
-Each contraction is a register tile (``register_tile``) of its own sweep; rows in a tile, tiles and blocks nest evenly, so
-that what a mask leaves out (``codegen.regions``) is left out by all sweeps alike: causal attention does half the work.
+Each contraction is a register tile of its own sweep. All sweeps have tiles of the same rows and keys, so that all of
+them leave out what a mask leaves needless (``codegen.regions``): causal attention does half the work.
 
 The structure is that of T. Dao, "FlashAttention-2", ICLR 2024, but with whole rows of scores in the second-level cache
 instead of a running maximum.
@@ -146,8 +146,7 @@ class _Rows(Plan):
         side = sides(contraction, vector)
         operand = getattr(contraction, side.lanes)
         if side.stride_of_vector != 1 and not sums_rows and operand_stride(operand, self.rows) == 0:
-            axes = [name for name in (column_tiles, *summed, vectors, lane)]
-            self.do(Stage(side.lanes, number, packed_at, tuple(axes), lane))
+            self.do(Stage(side.lanes, number, packed_at, (column_tiles, *summed, vectors, lane), lane))
         self._bound(number, around)
 
     def _vector_axis(self, statement: Statement, free: list[Axis]) -> Axis:

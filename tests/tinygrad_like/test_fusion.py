@@ -207,12 +207,13 @@ def test_every_kernel_of_a_gpt_block_step_has_a_reason() -> None:
     assert sum(kernel.strategy == "contraction" for kernel in explanation.kernels) <= 21, f"\n{explanation}"
 
 
-def test_a_gpt_block_is_nine_kernels() -> None:
-    """Norm, queries-keys-values, scores, softmax, mix, projection, norm, and two layers."""
+def test_a_gpt_block_is_seven_kernels() -> None:
+    """Norm, queries-keys-values, attention, projection, norm, and two layers."""
     block = GPT(GPTConfig(vocabulary=65, context=32, layers=1, heads=2, width=32)).blocks[0]
     explanation = explain(block(normal(4, 32, 32)))
     check_reasons(explanation)
-    assert explanation.kernel_count <= 9, f"\n{explanation}"
+    assert explanation.kernel_count <= 7, f"\n{explanation}"
+    assert [kernel.strategy for kernel in explanation.kernels].count("attention") == 1
 
 
 def test_every_kernel_of_a_convolutional_step_has_a_reason() -> None:
