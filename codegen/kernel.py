@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, Union
 
+from codegen.choices import RULES, Choices
 from codegen.index import Axis, Index
 from ir.dtype import DType
 from ir.node import Node
@@ -162,6 +163,7 @@ class Kernel:
       an assignment, or the value of which the output is a part (what a scatter adds to, an operand of a concat, the
       start of a loop's carry). No two outputs of one kernel share a storage.
     boundaries: for each output, why the kernel ends there.
+    choices: what a search has found to be better for the strategy to do than its own rules.
     """
 
     name: str
@@ -174,6 +176,7 @@ class Kernel:
     boundaries: list[Boundary] = field(default_factory=list)
     bytes_moved: int = 0
     flops: int = 0
+    choices: Choices = RULES
 
 
 @dataclass

@@ -45,8 +45,8 @@ class Structure:
         self._kept: list[Expression] = []  # alive, so that ids stay unique
         statements = tuple([self._statement(statement) for statement in kernel.statements])
         self.key: Key = (
-            kernel.strategy, tuple([self._axis(axis) for axis in kernel.axes]), statements, tuple(self._table),
-            self._all(kernel.inputs), self._all(kernel.outputs),
+            kernel.strategy, kernel.choices, tuple([self._axis(axis) for axis in kernel.axes]), statements,
+            tuple(self._table), self._all(kernel.inputs), self._all(kernel.outputs),
             tuple([(self._value(new), self._value(old)) for new, old in kernel.in_place.items()]),
             tuple([(value.dtype.name, value.shape) for value in self.values]),
             tuple([(axis.extent, None if axis.limit is None else self._index(axis.limit)) for axis in self._axes]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
+from codegen.choices import Choices
 from codegen.index import Axis, Index
 from codegen.kernel import Kernel, Statement
 from codegen.nest import Compute, Kind, Loop, Nest, Path, build_nest, reads_of
@@ -68,6 +69,10 @@ class Plan:
     def kernel(self) -> Kernel:
         return self.nest.kernel
 
+    @property
+    def choices(self) -> Choices:
+        return self.nest.kernel.choices
+
     def extent(self, name: str) -> int:
         return self.nest.names[name].extent
 
@@ -110,6 +115,7 @@ class Plan:
 
         work: the elements of one iteration. A kernel that is no more than two tasks stays one.
         """
+        minimum = self.choices.task_work or minimum
         names = self.fixed_first(names)
         if not names:
             return

@@ -72,6 +72,8 @@ class _Tiling(Plan):
         self.k = [self.name(axis) for axis in self.contraction.k]
         self.flops = 2 * prod(axis.extent for axis in {*kernel.axes, *self.contraction.k})
         self.vector = vector
+        self.task_flops = self.choices.task_work or _TASK_FLOPS
+        self.most_tasks = self.choices.most_tasks or _MAXIMUM_TASKS
 
     def _row_axis(self) -> Axis | None:
         """The axis of the tile's rows: the longest; of the window of a convolution the one whose rows lie together.
@@ -87,6 +89,7 @@ class _Tiling(Plan):
     def planned(self) -> Plan:
         height, width = register_tile(self.target.vector_registers, self.rows.extent if self.rows else 1,
                                       -(-self.vector.extent // self.lanes), len(self.k) > 1)
+        height, width = self._chosen_tile() or (height, width)
         outer = self._outermost()
         row_tiles, row = self.split(self.name(self.rows), height) if self.rows else ("", "")
         column_tiles, columns = self.split(self.name(self.vector), width * self.lanes)
@@ -105,9 +108,17 @@ class _Tiling(Plan):
             self.do(Stage(self.sides.splats, self.number, column_tiles, (row_tiles, *self.k, row), row))
         self._write_out(row, vectors, lane, height * width)
         blocks = self.fixed_first(blocks)
-        if self.flops >= 2 * _TASK_FLOPS and prod(self.extent(name) for name in blocks) > 1:
+        if self.flops >= 2 * self.task_flops and prod(self.extent(name) for name in blocks) > 1:
             self.parallel(self.fuse(blocks))
         return self
+
+    def _chosen_tile(self) -> tuple[int, int] | None:
+        """The tile that a search has found, as far as the kernel has so many rows and vectors."""
+        if self.choices.tile is None:
+            return None
+        height, width = self.choices.tile
+        rows = self.rows.extent if self.rows else 1
+        return min(height, rows), min(width, -(-self.vector.extent // self.lanes))
 
     # -------------------------------------------------------------------------------------------------- loops
 
@@ -130,10 +141,10 @@ class _Tiling(Plan):
         outer = [name for name in outer if name not in shared]
         rest, columns = prod(self.extent(name) for name in outer), self.extent(column_tiles)
         rows = self.extent(row_tiles) if row_tiles else 1
-        wanted = max(1, min(_MAXIMUM_TASKS, self.flops // _TASK_FLOPS))
+        wanted = max(1, min(self.most_tasks, self.flops // self.task_flops))
         across = columns if not self.packs_rows else max(1, columns // _REUSES)  # packed rows serve several columns
         row_blocks = max(1, min(-(-wanted // (rest * across)), rows // (2 * _REUSES)))
-        grouped = max(1, min(columns, rest * columns * row_blocks // (2 * _MAXIMUM_TASKS)))
+        grouped = max(1, min(columns, rest * columns * row_blocks // (2 * self.most_tasks)))
         if self.packs_rows:
             grouped = max(grouped, -(-columns // across))
         column_blocks, column_tiles = self.split(column_tiles, grouped, peel=False)
@@ -173,8 +184,11 @@ class _Tiling(Plan):
         """Packs the operand that is read in vectors: where they are strided, or rows of it lie far apart."""
         total = operand_bytes(self.contraction.left) + operand_bytes(self.contraction.right)
         scattered = total > _UNPACKED_BYTES and len(self.k) == 1
+        wanted = self.sides.stride_of_vector != 1 or scattered
+        if self.choices.pack_lanes is not None:
+            wanted = self.choices.pack_lanes
         panel = prod(self.extent(name) for name in (*self.k, vectors, lane)) * self.target.vector_bytes // self.lanes
-        if (self.sides.stride_of_vector != 1 or scattered) and panel <= _PANEL_BYTES:
+        if wanted and panel <= _PANEL_BYTES:
             self.do(Stage(self.sides.lanes, self.number, row_tiles, (*self.k, vectors, lane), lane))
 
     def _sharing(self, outer: list[str]) -> list[str]:
@@ -201,8 +215,12 @@ class _Tiling(Plan):
         It is packed once for a block of rows, and serves the column tiles of the block.
         """
         operand = getattr(self.contraction, self.sides.splats)
-        return (self.rows is not None and len(self.k) == 1 and operand_bytes(operand) > _UNPACKED_BYTES
-                and operand_stride(operand, self.contraction.k[0]) != 1 and operand_stride(operand, self.rows) == 1)
+        if self.rows is None or len(self.k) != 1:
+            return False
+        if self.choices.pack_rows is not None:
+            return self.choices.pack_rows
+        return (operand_bytes(operand) > _UNPACKED_BYTES and operand_stride(operand, self.contraction.k[0]) != 1
+                and operand_stride(operand, self.rows) == 1)
 
 
 def _operations(expressions: Sequence[Expression]) -> int:

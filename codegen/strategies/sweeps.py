@@ -119,7 +119,7 @@ def vectorize_sweep(plan: Plan, computes: list[Compute], axis: Axis | None, lane
     free = [name for name in others if not any(plan.nest.reduces(c, plan.nest.names[name]) for c in computes)]
     order = [*others, vector] if reduced else [*free, vector, *others[len(free):]]
     plan.reorder(order, within)
-    count = _REDUCTION_VECTORS if reduced else 1
+    count = plan.choices.vectors or _REDUCTION_VECTORS if reduced else 1
     if axis.limit is not None:
         count = 1
     count = max(1, min(count, axis.extent // lanes))
@@ -156,7 +156,8 @@ def _plan_columns(plan: Plan, axis: Axis, lanes: int) -> None:
     sweeps = plan.sweeps()
     deep = len(sweeps) > 1 or bool(_inner_axes(plan, sweeps[0][0])) or bool(summed)
     work = sum(_iterations(plan, compute) for compute, _ in plan.nest.leaves())
-    count = max(1, min(_COLUMN_VECTORS if deep else 1, axis.extent // lanes))
+    count = plan.choices.vectors or (_COLUMN_VECTORS if deep else 1)
+    count = max(1, min(count, axis.extent // lanes))
     for computes, _ in sweeps:
         _reductions_inside(plan, computes)
     tile = ""
