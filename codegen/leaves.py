@@ -21,6 +21,8 @@ from codegen.monoids import (
     combine_lanes,
     combine_tree,
     identity,
+    join_later,
+    outcome,
     select,
 )
 from codegen.nest import Compute, Nest, produced_values
@@ -280,6 +282,10 @@ class LeafWriter:
             return combine(self.builder, statement.monoid, state, (self.builder.splat(value, state[0].type.lanes),))
         assert statement.position is not None
         position = evaluator.index(evaluator.resolve(statement.position), dtypes.int32)
+        if len(statement.reduced) == 1:  # each accumulator meets its positions in rising order
+            lanes = state[0].type.lanes
+            return join_later(self.builder, statement.monoid, state, *(self.builder.splat(x, lanes)
+                                                                      for x in (value, position)))
         return combine(self.builder, statement.monoid, state, (value, position))
 
     def finish(self, compute: Compute) -> None:
@@ -304,9 +310,10 @@ class LeafWriter:
             total = self.across_threads(compute, total)
             if begins_anew:
                 total = combine(self.builder, statement.monoid, (self._stored(statement, indices, point),), total)
+            found = outcome(self.builder, statement.monoid, total)
             for key in keys:
                 del self.accumulators.points[key]
-            self._define(compute, statement, self.builder.convert(total[-1], statement.value.dtype), indices, point)
+            self._define(compute, statement, self.builder.convert(found, statement.value.dtype), indices, point)
 
     def state_dtypes(self, compute: Compute) -> tuple[DType, ...]:
         """The types of what a reduction accumulates: the value and, for argmax and argmin, its position."""

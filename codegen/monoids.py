@@ -43,6 +43,16 @@ def combine(builder: LoopBuilder, monoid: str, left: State, right: State) -> Sta
     return builder.where(better, right[0], left[0]), builder.where(better, right[1], left[1])
 
 
+def join_later(builder: LoopBuilder, monoid: str, state: State, value: Atom, position: Atom) -> State:
+    """The state of an argmax or argmin after a value that stands behind all others: only a more extreme one wins."""
+    best, place = state
+    nearer = (value, best) if monoid == "argmax" else (best, value)
+    better = builder.apply("bit_not", builder.compare("less_equal", *nearer))
+    if best.type.dtype.is_float:  # that holds for every NaN too: the first one stays
+        better = builder.apply("bit_and", better, builder.compare("equal", best, best))
+    return builder.where(better, value, best), builder.where(better, position, place)
+
+
 def add_product(builder: LoopBuilder, state: State, left: Atom, right: Atom) -> State:
     """A sum of floats after one more product, rounded once."""
     lanes, dtype = max(atom.type.lanes for atom in (state[0], left, right)), state[0].type.dtype
@@ -72,6 +82,14 @@ def combine_lanes(builder: LoopBuilder, monoid: str, state: State) -> State:
     extreme = across(monoid.removeprefix("arg"), state[0])
     found = _same(builder, state[0], extreme)
     return extreme, across("min", builder.where(found, state[1], literal(_NO_POSITION, dtypes.int32)))
+
+
+def outcome(builder: LoopBuilder, monoid: str, state: State) -> Atom:
+    """What a reduction with this final state yields."""
+    if not monoid.startswith("arg"):
+        return state[0]
+    nothing = literal(_NO_POSITION, dtypes.int32, state[1].type.lanes)  # beat the identity: all values are equal to it
+    return builder.where(builder.compare("equal", state[1], nothing), literal(0, dtypes.int32), state[1])
 
 
 def _is_better(builder: LoopBuilder, monoid: str, left: State, right: State) -> Atom:

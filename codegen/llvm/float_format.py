@@ -88,13 +88,24 @@ def at_most(x: Value, high: Number) -> Value:
     return (x > high).select(x.constant(high), x)
 
 
-def times_power_of_two(x: Value, exponent: Value) -> Value:
-    """x * 2^exponent for an integer exponent down to twice the least one: in two steps, so that a denormal result is
-    rounded once and an overflow is infinite."""
+def times_power_of_two(x: Value, whole: Value, exponent: Value) -> Value:
+    """x * 2^exponent for an integer exponent down to twice the least one, which is given as a float too: AVX-512 has
+    an instruction for it; else in two steps, so that a denormal result is rounded once and an overflow is infinite."""
+    if x.builder.module.vector_bits == 512 and x.type.lanes * x.type.bits == 512:
+        return _scaled(x, whole)
     format_ = format_of(x)
     first = exponent.binary("ashr", 1)
     second = exponent - first
     return x * power_of_two(first, format_) * power_of_two(second, format_)
+
+
+def _scaled(x: Value, whole: Value) -> Value:
+    """x * 2^whole by AVX-512's instruction, rounded once."""
+    builder, suffix = x.builder, "pd" if x.type.element == "double" else "ps"
+    name, mask = f"llvm.x86.avx512.mask.scalef.{suffix}.512", f"i{x.type.lanes}"
+    builder.module.declare(name, x.type.text, [x.type.text] * 3 + [mask, "i32"])
+    return builder.value(x.type, f"call {x.type.text} @{name}({x.typed}, {whole.typed}, {x.type.text} zeroinitializer, "
+                                 f"{mask} -1, i32 4)")
 
 
 def power_of_two(exponent: Value, format_: Format) -> Value:

@@ -131,4 +131,4 @@ def _exp2(high: Value, low: Value, tail: Sequence[float]) -> Value:
     bounded = clamp(high, -1100.0, 1100.0)
     count, exponent = nearest_integer(bounded, 1.0)
     rest = (bounded - count) + low
-    return times_power_of_two(fma(polynomial(rest, tail), rest, 1.0), exponent)
+    return times_power_of_two(fma(polynomial(rest, tail), rest, 1.0), count, exponent)

@@ -69,19 +69,19 @@ _EXP2_TAIL = {
 }
 
 
-def _exp_minus_one_reduced(x: Value) -> tuple[Value, Value]:
-    """(q, n) with e^x = (1 + q) * 2^n and |q| below 0.42; for x in the range where e^x is finite."""
+def _exp_minus_one_reduced(x: Value) -> tuple[Value, Value, Value]:
+    """(q, n, n) with e^x = (1 + q) * 2^n and |q| below 0.42, n as a float and as an integer; where e^x is finite."""
     format_ = format_of(x)
     whole, exponent = nearest_integer(x, LOG2_E)
     rest = fma(whole, -format_.ln2_low, fma(whole, -format_.ln2_high, x))
     tail = polynomial(rest, _EXP_TAIL[x.type.element])
-    return fma(rest * rest, tail, rest), exponent
+    return fma(rest * rest, tail, rest), whole, exponent
 
 
 def exp(x: Value) -> Value:
     """e^x."""
-    q, exponent = _exp_minus_one_reduced(clamp(x, *format_of(x).exp_range))
-    return times_power_of_two(q + 1.0, exponent)
+    q, whole, exponent = _exp_minus_one_reduced(clamp(x, *format_of(x).exp_range))
+    return times_power_of_two(q + 1.0, whole, exponent)
 
 
 def exp2(x: Value) -> Value:
@@ -89,14 +89,14 @@ def exp2(x: Value) -> Value:
     bounded = clamp(x, *format_of(x).exp2_range)
     whole, exponent = nearest_integer(bounded, 1.0)
     rest = bounded - whole
-    return times_power_of_two(fma(polynomial(rest, _EXP2_TAIL[x.type.element]), rest, 1.0), exponent)
+    return times_power_of_two(fma(polynomial(rest, _EXP2_TAIL[x.type.element]), rest, 1.0), whole, exponent)
 
 
 def tanh(x: Value) -> Value:
     """(e^2a - 1) / (e^2a - 1 + 2) for a = |x|, with the sign of x; without cancellation near 0."""
     format_ = format_of(x)
     limit = 9.1 if x.type.element == "float" else 19.1
-    q, exponent = _exp_minus_one_reduced(at_most(magnitude(x), limit) * 2.0)
+    q, _, exponent = _exp_minus_one_reduced(at_most(magnitude(x), limit) * 2.0)
     scale = ((exponent + format_.bias) << format_.mantissa).as_float()
     minus_one = fma(scale, q, scale - 1.0)
     denominator = minus_one + 2.0

@@ -128,3 +128,21 @@ def test_rejected_axes() -> None:
         x.sum((0, -2))
     with pytest.raises(TypeError, match="a dimension must be an int"):
         x.sum("a")
+
+
+@pytest.mark.parametrize("shape", [(7, 100), (70, 5), (3, 1000)])
+@pytest.mark.parametrize("kind", ["ties", "infinite", "nan", "lowest"])
+def test_argmax_takes_the_first_extreme(shape: tuple[int, int], kind: str) -> None:
+    """Also where all values equal what a reduction starts from; a NaN is beyond every number."""
+    rng = np.random.default_rng(0)
+    values = rng.integers(-2, 3, shape).astype(np.float32)
+    if kind == "infinite":
+        values[:] = -np.inf
+    elif kind == "nan":
+        values[rng.random(shape) < 0.1] = np.nan
+    elif kind == "lowest":
+        values = np.full(shape, -128, np.int8)
+    for axis in (0, 1, None):
+        np.testing.assert_array_equal(Tensor(values).argmax(axis).numpy(), np.argmax(values, axis))
+        if kind != "lowest":
+            np.testing.assert_array_equal(Tensor(-values).argmin(axis).numpy(), np.argmin(-values, axis))

@@ -147,7 +147,7 @@ class ReductionMixin(TensorBase):
     def softmax(self, axis: int = -1, dtype: DTypeLike | None = None) -> Tensor:
         """exp(x) / sum(exp(x)) along ``axis``, without overflow."""
         _, exponentials, total = self._shifted_exponentials(axis, dtype)
-        return exponentials / total
+        return exponentials * total.reciprocal()
 
     def log_softmax(self, axis: int = -1, dtype: DTypeLike | None = None) -> Tensor:
         """The logarithm of ``softmax``, precise where that is tiny."""
