@@ -1,4 +1,4 @@
-"""Convolutions and pooling over [batch, channels, *space]."""
+"""Convolutions over [batch, channels, *space]."""
 
 from __future__ import annotations
 
@@ -69,26 +69,6 @@ class Conv3d(Convolution):
     """[n, in_channels, d, h, w] -> [n, out_channels, d', h', w']."""
 
     dimensions = 3
-
-
-class MaxPool2d(Module):
-    """The maximum of each window; padding never wins. stride None: the window's size."""
-
-    def __init__(self, kernel_size: Sizes = 2, stride: Sizes | None = None, padding: Sizes = 0) -> None:
-        self.kernel_size, self.stride, self.padding = per_dimension(kernel_size, 2), stride, padding
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.max_pool2d(self.kernel_size, self.stride, padding=self.padding)
-
-
-class AvgPool2d(Module):
-    """The mean of each window. stride None: the window's size."""
-
-    def __init__(self, kernel_size: Sizes = 2, stride: Sizes | None = None, padding: Sizes = 0) -> None:
-        self.kernel_size, self.stride, self.padding = per_dimension(kernel_size, 2), stride, padding
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.avg_pool2d(self.kernel_size, self.stride, padding=self.padding)
 
 
 def per_dimension(value: Sizes, count: int) -> tuple[int, ...]:

@@ -56,3 +56,63 @@ class BCEWithLogitsLoss(Loss):
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         return logits.binary_crossentropy_logits(target, reduction=self.reduction)
+
+
+class NLLLoss(Loss):
+    """-x[target] for log-probabilities [n, classes, ...], each times the weight of its class."""
+
+    def __init__(self, weight: Tensor | None = None, ignore_index: int = -100, reduction: Reduction = "mean") -> None:
+        super().__init__(reduction)
+        self.weight, self.ignore_index = weight, ignore_index
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        return x.nll_loss(target, self.weight, self.ignore_index, self.reduction)
+
+
+class BCELoss(Loss):
+    """-y log(x) - (1 - y) log(1 - x) for probabilities; each logarithm is at least -100."""
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        return x.binary_crossentropy(target, self.reduction)
+
+
+class HuberLoss(Loss):
+    """Half the squared difference up to ``delta``, from there on linear."""
+
+    def __init__(self, reduction: Reduction = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.delta = delta
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        return x.huber_loss(target, self.reduction, self.delta)
+
+
+class SmoothL1Loss(Loss):
+    """``HuberLoss`` divided by its width ``beta``."""
+
+    def __init__(self, reduction: Reduction = "mean", beta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.beta = beta
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        return x.smooth_l1_loss(target, self.reduction, self.beta)
+
+
+class KLDivLoss(Module):
+    """target (log(target) - x) for log-probabilities; reduction "batchmean" divides the sum by the batch."""
+
+    def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
+        self.reduction, self.log_target = reduction, log_target
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        return x.kl_div(target, self.reduction, self.log_target)
+
+
+class CosineSimilarity(Module):
+    """The cosine of the angle between vectors along ``dim``."""
+
+    def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
+        self.dim, self.eps = dim, eps
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return x.cosine_similarity(y, self.dim, self.eps)

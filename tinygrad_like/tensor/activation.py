@@ -105,3 +105,33 @@ class ActivationMixin(TensorBase):
     def softsign(self) -> Tensor:
         """x / (1 + |x|)."""
         return self / (self.abs() + 1)
+
+    def hardshrink(self, lambd: float = 0.5) -> Tensor:
+        """x where |x| exceeds ``lambd``, else 0."""
+        return (self.abs() <= lambd).where(0, self)
+
+    def softshrink(self, lambd: float = 0.5) -> Tensor:
+        """x moved towards 0 by ``lambd``, and 0 where it would cross."""
+        return (self > lambd).where(self - lambd, (self < -lambd).where(self + lambd, 0))
+
+    def tanhshrink(self) -> Tensor:
+        """x - tanh(x)."""
+        return self - self.tanh()
+
+    def threshold(self, threshold: float, value: float) -> Tensor:
+        """x above ``threshold``, else ``value``."""
+        return (self <= threshold).where(value, self)
+
+    def prelu(self, weight: Tensor) -> Tensor:
+        """x above 0, ``weight`` x below: one weight, or one for each channel (https://arxiv.org/abs/1502.01852)."""
+        if weight.ndim > 1 or (weight.numel() != 1 and (self.ndim < 2 or weight.shape[0] != self.shape[1])):
+            raise ValueError(f"prelu of shape {self.shape} needs one weight or one a channel, got shape {weight.shape}")
+        slope = weight if weight.numel() == 1 else weight.reshape(-1, *[1] * (self.ndim - 2))
+        return (self > 0).where(self, self * slope)
+
+    def glu(self, dim: int = -1) -> Tensor:
+        """The first half along ``dim`` times the sigmoid of the second (https://arxiv.org/abs/1612.08083)."""
+        if not self.ndim or int(self.shape[self._axis(dim)]) % 2:
+            raise ValueError(f"glu needs an even size of dimension {dim}, got shape {self.shape}")
+        first, second = self.chunk(2, dim)
+        return first * second.sigmoid()

@@ -131,6 +131,45 @@ class LossMixin(TensorBase):
         losses = (distance < delta).where(distance * distance * 0.5, (distance - 0.5 * delta) * delta)
         return losses._reduced(reduction)
 
+    def smooth_l1_loss(self, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+        """``huber_loss`` divided by its width ``beta``; the absolute difference where that is 0."""
+        if beta == 0:
+            return self.l1_loss(target, reduction)
+        return self.huber_loss(target, reduction, beta) / beta
+
+    def kl_div(self, target: Tensor, reduction: str = "mean", log_target: bool = False) -> Tensor:
+        """target (log(target) - self) for log-probabilities ``self``, 0 where the target is 0.
+
+        reduction: also "batchmean", the sum divided by the first size. log_target: the target is a logarithm, too.
+        """
+        losses = target.exp() * (target - self) if log_target else target.xlogy(target) - target * self
+        return losses.sum() / self.shape[0] if reduction == "batchmean" else losses._reduced(reduction)
+
+    def poisson_nll_loss(self, target: Tensor, log_input: bool = True, full: bool = False, eps: float = 1e-8,
+                         reduction: str = "mean") -> Tensor:
+        """The negative log-likelihood of counts of rate exp(self) (or self), without terms of the target alone.
+
+        full: with Stirling's approximation of those, for targets above 1.
+        """
+        losses = self.exp() - target * self if log_input else self - target * (self + eps).log()
+        if full:
+            large = target > 1
+            safe = large.where(target, 2.0)
+            losses = losses + large.where(safe * safe.log() - safe + 0.5 * (2 * math.pi * safe).log(), 0)
+        return losses._reduced(reduction)
+
+    def gaussian_nll_loss(self, target: Tensor, var: Tensor, full: bool = False, eps: float = 1e-6,
+                          reduction: str = "mean") -> Tensor:
+        """The negative log-likelihood under a normal distribution of mean ``self`` and variance ``var`` (>= eps)."""
+        variance = var + (var.maximum(eps) - var).detach()
+        losses = (variance.log() + (self - target).square() / variance) * 0.5
+        return (losses + 0.5 * math.log(2 * math.pi) if full else losses)._reduced(reduction)
+
+    def cosine_similarity(self, other: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+        """The cosine of the angle between vectors along ``dim``; lengths are at least ``eps``."""
+        lengths = [(x.square().sum(dim).sqrt()).maximum(eps) for x in (self, other)]
+        return (self * other).sum(dim) / (lengths[0] * lengths[1])
+
 
 def _strict_pick(rows: Tensor, classes: Tensor) -> Tensor:
     """``rows.pick(classes)``, NaN where the class does not exist: a loss that looks right would hide the mistake."""

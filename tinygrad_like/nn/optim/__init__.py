@@ -1,5 +1,6 @@
 """Optimizers, gradient clipping and learning-rate schedules."""
 
+from tinygrad_like.nn.optim import lr_scheduler
 from tinygrad_like.nn.optim.adam import Adam, AdamW
 from tinygrad_like.nn.optim.clipping import clip_grad_norm_
 from tinygrad_like.nn.optim.lamb import LAMB
@@ -12,5 +13,5 @@ from tinygrad_like.nn.optim.sgd import SGD
 
 __all__ = [
     "LAMB", "LARS", "SGD", "Adam", "AdamW", "Muon", "Optimizer", "OptimizerGroup", "ParameterGroup", "RMSprop",
-    "clip_grad_norm_", "warmup_cosine",
+    "clip_grad_norm_", "lr_scheduler", "warmup_cosine",
 ]
