@@ -28,6 +28,33 @@ class Counters:
         self.seconds = 0.0
         self.peak_bytes = self.alive_bytes
 
+    # tinygrad's names
+
+    @property
+    def kernel_count(self) -> int:
+        """``kernels``."""
+        return self.kernels
+
+    @property
+    def global_ops(self) -> int:
+        """``operations``."""
+        return self.operations
+
+    @property
+    def global_mem(self) -> int:
+        """``bytes_moved``."""
+        return self.bytes_moved
+
+    @property
+    def time_sum_s(self) -> float:
+        """``seconds``."""
+        return self.seconds
+
+    @property
+    def mem_used(self) -> int:
+        """``alive_bytes``."""
+        return self.alive_bytes
+
     def allocated(self, nbytes: int) -> None:
         alive = self.alive_bytes = self.alive_bytes + nbytes
         if alive > self.peak_bytes:

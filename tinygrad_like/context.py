@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from contextlib import ContextDecorator
 from contextvars import ContextVar
 from types import TracebackType
 
@@ -29,8 +30,8 @@ def set_setting(name: str, value: int) -> None:
     _settings[name].set(int(value))
 
 
-class Context:
-    """``with Context(NAME=value):`` gives settings a value inside the block; they nest.
+class Context(ContextDecorator):
+    """``with Context(NAME=value):`` gives settings a value inside the block; they nest. Also a function's decorator.
 
     TRAINING: whether layers behave as in training. DEBUG: how much is printed about what runs.
     Raises ValueError for a name that is no setting.

@@ -9,6 +9,7 @@ import pytest
 
 import ir
 from tinygrad_like import Tensor, jit, nn
+from tinygrad_like.inspect import dump, explain
 
 CASES = [
     ("RNN", {}),
@@ -114,6 +115,20 @@ def test_the_graph_has_the_same_size_for_10_and_1000_steps(kind):
         return nodes_in([loss, *loss.gradient(*layer.parameters())])
 
     assert size(10) == size(1000)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_what_is_compiled_does_not_grow_with_time(kind):
+    """As many kernels, and code of the same length but for the digits of sizes, for 10 steps and for 1,000."""
+    layer = getattr(nn, kind)(3, 4, num_layers=2)
+
+    def compiled(steps: int) -> tuple[int, int]:
+        loss = layer(Tensor.ones(steps, 2, 3).contiguous())[0].square().sum()
+        results = [loss, *loss.gradient(*layer.parameters())]
+        return explain(results).kernel_count, len(dump(results, stage="llvm").splitlines())
+
+    (few, short), (many, long) = compiled(10), compiled(1000)
+    assert few == many and long < 1.25 * short
 
 
 def test_a_thousand_steps_run_forward_and_backward():

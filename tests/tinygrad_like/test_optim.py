@@ -53,6 +53,19 @@ def test_steps_equal_torch(name, dtype, tolerance, rng):
             np.testing.assert_allclose(p.numpy(), tp.detach().numpy(), rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("name", RULES)
+def test_100_steps_equal_torch_to_12_digits(name, rng):
+    ours, theirs = pairs(rng, "float64")
+    make, make_torch = RULES[name]
+    optimizer, oracle = make(ours), make_torch(theirs)
+    for _ in range(100):
+        set_gradients(rng, ours, theirs)
+        optimizer.step()
+        oracle.step()
+    for p, tp in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(p.numpy(), tp.detach().numpy(), rtol=1e-12, atol=1e-12)
+
+
 def test_groups_have_their_own_settings(rng):
     ours, theirs = pairs(rng, "float64")
     optimizer = optim.AdamW([{"params": ours[:1], "lr": 0.05, "weight_decay": 0.2}, {"params": ours[1:]}], lr=0.01)

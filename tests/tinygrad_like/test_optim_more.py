@@ -115,3 +115,23 @@ def test_newton_schulz_converges_to_the_nearest_semi_orthogonal_matrix(rng):
 def test_muon_refuses_a_scalar():
     with pytest.raises(ValueError, match="one parameter is a scalar"):
         optim.Muon([Tensor(1.0, requires_grad=True)])
+
+
+@pytest.mark.parametrize("options", [{}, {"nesterov": False, "adjust_lr_fn": "original"}, {
+    "adjust_lr_fn": "match_rms_adamw", "weight_decay": 0.3}], ids=str)
+def test_100_steps_of_muon_equal_torch_in_float64(options, rng, monkeypatch):
+    """PyTorch rounds to bfloat16 while it makes a step orthogonal; here its rule is run in the parameter's dtype."""
+    torch = pytest.importorskip("torch", reason="the oracle torch is not installed")
+    monkeypatch.setattr(torch.Tensor, "bfloat16", lambda x: x.clone())
+    values = [rng.standard_normal(shape) for shape in ((5, 3), (3, 5), (4, 4))]
+    ours, theirs = [Tensor(v.copy()) for v in values], [torch.tensor(v, requires_grad=True) for v in values]
+    optimizer = optim.Muon(ours, 0.02, eps=0.0, **{"adjust_lr_fn": "original", **options})
+    oracle = torch.optim.Muon(theirs, 0.02, **options)
+    for _ in range(100):
+        for p, tp in zip(ours, theirs, strict=True):
+            gradient = rng.standard_normal(p.shape)
+            p.grad, tp.grad = Tensor(gradient), torch.tensor(gradient)
+        optimizer.step()
+        oracle.step()
+    for p, tp in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(p.numpy(), tp.detach().numpy(), rtol=1e-12, atol=1e-12)

@@ -9,6 +9,9 @@ each call draws new numbers.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
@@ -20,6 +23,21 @@ from runtime.device import get_device
 from tinygrad_like.tensor import live
 
 _WORD = (1 << 32) - 1
+_collected: ContextVar[list[Node] | None] = ContextVar("collected keys", default=None)
+
+
+@contextmanager
+def collected_keys() -> Iterator[list[Node]]:
+    """The keys that are drawn inside the block, in a list that fills up (for ``vmap``)."""
+    keys: list[Node] = []
+    token = _collected.set(keys)
+    try:
+        yield keys
+    finally:
+        _collected.reset(token)
+        outer = _collected.get()
+        if outer is not None:
+            outer.extend(keys)
 
 
 class RandomStream:
@@ -59,6 +77,13 @@ class RandomStream:
 
     def next_key(self, words: int) -> Node:
         """The key (uint64, 0-D) for the next ``words`` words."""
+        key = self._drawn_key(words)
+        collected = _collected.get()
+        if collected is not None:
+            collected.append(key)
+        return key
+
+    def _drawn_key(self, words: int) -> Node:
         trace = live.current_trace()
         if trace is not None:
             return _device_key(self.state, trace.draw(self, words))
