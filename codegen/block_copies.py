@@ -53,6 +53,38 @@ class CopyBlock(Step):
         compute.statement = replace(statement, carries=carries, outputs=tuple(outputs))
 
 
+@dataclass(frozen=True, repr=False)
+class CopySquares(Step):
+    """Lets the copy ``within`` read along the loop ``along``, and turns squares of what it read in registers.
+
+        for k < 64:                            for k.o < 4:
+            for i < 16: Y[k, i] = X[i, k]  =>      for k.i < 16, i < 16: Y[16 k.o + k.i, i] = X[i, 16 k.o + k.i]
+
+    lane: the innermost loop, over ``i``, along which the copy is stored. Each line of X is then read once, and whole.
+    """
+
+    within: int
+    along: str
+    lane: str
+
+    def apply(self, nest: Nest) -> None:
+        compute, path = next((c, path) for c, path in nest.leaves() if c.number == self.within)
+        (source,), (lanes,) = self.loops(nest, self.along, self.within), self.loops(nest, self.lane, self.within)
+        if not isinstance(compute.statement, Statement) or compute.statement.reduced or path[-1] is not lanes:
+            raise self.refuse(f"statement {self.within} is no copy whose innermost loop is {self.lane}")
+        size = lanes.axis.extent
+        if size & (size - 1) or any(axis.limit is not None for axis in (source.axis, lanes.axis)):
+            raise self.refuse("a square has a power of two of rows, and loops of constant extent")
+        lanes.kind = Kind.SERIAL
+        known = set(nest.names)
+        Split(self.along, size, self.within).apply(nest)
+        _, rows = [name for name in nest.names if name not in known]
+        below = [nest.name(loop.axis) for loop in path[path.index(source) + 1:-1]]
+        Reorder((*below, rows, self.lane), self.within).apply(nest)
+        turned, lanes = nest.path(self.within)[-2:]
+        turned.kind, lanes.kind = Kind.TRANSPOSED, Kind.VECTOR
+
+
 class _Blocks:
     """The blocks of one statement: its loop ``top`` runs across the lanes, which run along ``lane``."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 
-from codegen.block_copies import CopyBlock
+from codegen.block_copies import CopyBlock, CopySquares
 from codegen.block_steps import Share, StageTile, Tile
 from codegen.bounds import Bound
 from codegen.staging import Stage
@@ -16,7 +16,7 @@ from codegen.steps import Bind, Fuse, Parallel, Reorder, ScheduleError, Sink, Sp
 
 _STEPS: dict[str, type[Step]] = {kind.__name__: kind for kind in (
     Split, Fuse, Reorder, Sink, Vectorize, Unroll, Parallel, Bind, Stage, Share, StageTile, Tile,
-    CopyBlock, Bound)}
+    CopyBlock, CopySquares, Bound)}
 
 
 def parse_steps(text: str) -> list[Step]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+from codegen.block_copies import CopySquares
 from codegen.expression import walk
 from codegen.index import Axis
 from codegen.kernel import Apply, Contraction, Expression, Kernel, Statement
@@ -189,7 +190,7 @@ class _Tiling(Plan):
             wanted = self.choices.pack_lanes
         panel = prod(self.extent(name) for name in (*self.k, vectors, lane)) * self.target.vector_bytes // self.lanes
         if wanted and panel <= _PANEL_BYTES:
-            self.do(Stage(self.sides.lanes, self.number, row_tiles, (*self.k, vectors, lane), lane))
+            self._pack_lanes(row_tiles, (*self.k, vectors, lane))
 
     def _sharing(self, outer: list[str]) -> list[str]:
         """The loops outside the tile, but for one that makes tasks, for all of which operands packed once will do.
@@ -206,7 +207,18 @@ class _Tiling(Plan):
 
     def _pack_columns(self, at: str, column_tiles: str, vectors: str, lane: str) -> None:
         """Packs the operand that is read in vectors for all tiles of a block of columns, outside the loop ``at``."""
-        self.do(Stage(self.sides.lanes, self.number, at, (column_tiles, *self.k, vectors, lane), lane))
+        self._pack_lanes(at, (column_tiles, *self.k, vectors, lane))
+
+    def _pack_lanes(self, at: str, layout: tuple[str, ...]) -> None:
+        """Packs the operand that is read in vectors; one that is contiguous along k is read that way, in squares."""
+        lane = layout[-1]
+        self.do(Stage(self.sides.lanes, self.number, at, layout, lane))
+        operand = getattr(self.contraction, self.sides.lanes)
+        along = next((axis for axis in self.contraction.k if axis.limit is None and axis.extent >= self.lanes
+                      and operand_stride(operand, axis) == 1), None)
+        if along is not None and self.sides.stride_of_vector != 1 and self.extent(lane) == self.lanes:
+            copy = max(compute.number for compute, _ in self.nest.leaves())
+            self.do(CopySquares(copy, self.name(along), lane))
 
     @property
     def packs_rows(self) -> bool:

@@ -29,6 +29,17 @@ CASES = {
     "a flip of doubles": lambda: ir.add(ir.flip(buffer((45,), dtypes.float64), (0,)), buffer((45,), dtypes.float64)),
     "transposed operands": lambda: ir.add(transposed(buffer((3, 40, 33))), ir.exp(transposed(buffer((3, 40, 33))))),
     "transposed and not": lambda: ir.mul(transposed(buffer((48, 21))), buffer((21, 48))),
+    "a transposed operand": lambda: matmul(buffer((41, 37)), transposed(buffer((70, 37)))),
+    "both transposed": lambda: matmul(transposed(buffer((64, 40))), transposed(buffer((16, 64)))),
+    "a batch with a transposed operand": lambda: matmul(buffer((3, 33, 48)), transposed(buffer((3, 50, 48)))),
+    "a transposed operand of doubles": lambda: matmul(buffer((40, 21), dtypes.float64),
+                                                      transposed(buffer((19, 21), dtypes.float64))),
+    "a transposed operand of halves": lambda: matmul(buffer((64, 35), dtypes.float16),
+                                                     transposed(buffer((50, 35), dtypes.float16))),
+    "a transposed operand under a mask": lambda: matmul(buffer((64, 40)), transposed(
+        ir.pad(buffer((45, 33)), ((2, 3), (5, 2)), 0))),
+    "a transposed sum as an operand": lambda: matmul(buffer((64, 40)), transposed(ir.mul(
+        buffer((50, 40)), ir.expand(ir.reshape(buffer((50,)), (50, 1)), (50, 40))))),
     "narrow images": lambda: convolution(buffer((2, 15, 5, 5)), buffer((31, 15, 3, 3))),
 }
 
@@ -56,6 +67,12 @@ def test_halves_are_summed_in_registers() -> None:
 def test_blocks_are_copied_before_they_are_transposed() -> None:
     steps = explained(ir.contiguous(transposed(buffer((1024, 512)))))
     assert steps.count("CopyBlock(") == 1
+
+
+def test_an_operand_that_is_contiguous_along_k_is_packed_in_squares() -> None:
+    product = matmul(buffer((256, 96)), transposed(buffer((160, 96))))
+    assert explained(product).count("CopySquares(") == 1
+    assert not gathers(product)
 
 
 @pytest.mark.parametrize("reverse", [False, True])

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import loop_interpreter
 from lowering_harness import buffer
 
+from codegen.block_copies import CopySquares
 from codegen.index import Axis, Index
 from codegen.kernel import Apply, Constant, Contraction, Home, Kernel, Read, ScanStatement, Statement
 from codegen.loops import Buffer
@@ -182,6 +183,7 @@ def test_what_is_refused_and_why() -> None:
     assert "shorter" in refused(matmul_kernel(), Split("i0", 2), Fuse("i0.o", "i0.i"))
     assert "known only at run time" in refused(matmul_kernel(), Split("i0", 2, peel=False), Unroll("i0.i"))
     assert "also depends on i1" in refused(matmul_kernel(), Stage("right", 0, "i1", ("k0",)))
+    assert "no copy whose innermost loop is i1" in refused(matmul_kernel(), CopySquares(0, "k0", "i1"))
     assert "each step needs the one before" in refused(scan_kernel(), Vectorize("k0"))
 
 
