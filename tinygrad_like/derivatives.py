@@ -7,8 +7,7 @@ from functools import wraps
 from typing import Any
 
 import ir
-from ir import Node
-from tinygrad_like import batching
+from ir import Node, batching
 from tinygrad_like.tensor import Tensor
 from tinygrad_like.tensor.base import TensorBase
 from tinygrad_like.transforms import Differentiated, Function, grad

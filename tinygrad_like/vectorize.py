@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any
 
 import ir
-from tinygrad_like import batching
+from ir import batching
 from tinygrad_like.tensor import Tensor
 from tinygrad_like.tensor.base import TensorBase
 from tinygrad_like.tensor.random_state import collected_keys

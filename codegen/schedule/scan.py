@@ -62,7 +62,10 @@ class _Recurrence:
         results = substitute(body.results, dict(zip(body.parameters, parameters, strict=True)))
         self.used = frozenset(used)
         needed = _needed_carries(parameters[:count], results, used)
-        self.carries = [(i, parameters[i], node.operands[i], results[i]) for i in needed]
+        self.unchanging = [(parameters[i], node.operands[i]) for i in needed
+                           if results[i] is parameters[i] and i not in used]
+        fixed = {parameter for parameter, _ in self.unchanging}
+        self.carries = [(i, parameters[i], node.operands[i], results[i]) for i in needed if parameters[i] not in fixed]
         self.outputs = [(i, results[i]) for i in sorted(used) if i >= count]
         self.inputs = list(zip(parameters[count:], node.operands[count:], strict=True))
 
@@ -72,7 +75,10 @@ class _Recurrence:
         return [result for _, _, _, result in self.carries] + [result for _, result in self.outputs]
 
     def bindings(self, step: Index) -> dict[Node, Binding]:
-        return {parameter: Binding(operand, (self.axis, step)) for parameter, operand in self.inputs}
+        """What parameters stand for in step ``step``, but for the carries that change."""
+        bindings = {parameter: Binding(operand, (self.axis, step)) for parameter, operand in self.inputs}
+        bindings.update((parameter, Binding(operand)) for parameter, operand in self.unchanging)
+        return bindings
 
 
 def _needed_carries(parameters: Sequence[Node], results: Sequence[Node], used: Sequence[int]) -> list[int]:

@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ir import autodiff, graph, interpret, ops
+from ir import interpret, scan_gradient
 from ir.dtype import dtypes
 from ir.node import Node, TensorType, make_node
 from ir.op import Body, GraphError, Op, describe, rejected
-from ir.ops.body import canonical_body, check_operands, project
-from ir.ops.constant import constant
+from ir.ops.body import canonical_body, check_operands
 from ir.symbolic import Dimension
 
 
@@ -40,8 +39,8 @@ class Scan(Op):
         <project float32[8]>
 
     A value that every step reads whole is a carry that the body returns unchanged. The builder adds to the body's
-    outputs every changing carry as it is before the step, for the gradient to read: a scan in the other direction over
-    those saved carries, whose own carries are the cotangents. Results that nothing projects cost nothing.
+    outputs what the gradient reads (see ``ir.scan_gradient``): every changing carry as it is before the step, and the
+    sums that a step computes. Results that nothing projects cost nothing.
     """
 
     name = "scan"
@@ -72,7 +71,7 @@ class Scan(Op):
         return (*(x.type for x in body.results[:carries]), *stacked)
 
     def gradient(self, node: Node, cotangent: Any) -> tuple[Node | None, ...]:
-        return _reversed_scan(node, cotangent)
+        return scan_gradient.scan_gradient(node, cotangent)
 
     def evaluate(self, node: Node, operands: Sequence[Any]) -> Any:
         body, count, length, reverse, axis = node.attributes
@@ -106,8 +105,10 @@ def scan(body: Body, carries: Sequence[Node], inputs: Sequence[Node], reverse: b
                          f"{len(inputs)} inputs")
     body = canonical_body(body, "scan")
     outputs = body.results[len(carries):]
-    saved = tuple(before for before, after in zip(body.parameters, body.results[:len(carries)], strict=False)
-                  if before is not after and before not in outputs)
+    changing = [before for before, after in zip(body.parameters, body.results[:len(carries)], strict=False)
+                if before is not after]
+    saved = tuple(x for x in (*changing, *scan_gradient.sums_worth_keeping(body, len(carries), axis))
+                  if x not in outputs)
     attributes = ScanAttributes(Body(body.parameters, body.results + saved), len(carries), length, reverse, axis)
     return make_node(SCAN, (*carries, *inputs), attributes)
 
@@ -115,51 +116,3 @@ def scan(body: Body, carries: Sequence[Node], inputs: Sequence[Node], reverse: b
 def _slice_type(x: Node, axis: int) -> TensorType:
     """The type of one step's slice of an input."""
     return TensorType(x.dtype, x.shape[:axis] + x.shape[axis + 1:])
-
-
-def _reversed_scan(node: Node, cotangents: Sequence[Node | None]) -> tuple[Node | None, ...]:
-    """The cotangents of a scan's operands, by a scan in the other direction.
-
-    Its carries: the cotangent of each floating-point carry, and the carries that never change. Its inputs: what the
-    backward step reads of the other carries and of the inputs, and the cotangents of the outputs. Its outputs: the
-    cotangent of each floating-point input.
-    """
-    body, count, length, reverse, axis = node.attributes
-    arriving = [(number, g) for number, g in enumerate(cotangents) if number >= count and g is not None]
-    seeds = {number: ops.fresh_parameter(*body.results[number].type) for number, _ in arriving}
-    carried = [number for number in range(count) if body.parameters[number].dtype.is_float]
-    carry_seeds = {number: ops.fresh_parameter(*body.results[number].type) for number in carried}
-    targets = carried + [n for n in range(count, len(body.parameters)) if body.parameters[n].dtype.is_float]
-    results = _body_gradient(body, {**carry_seeds, **seeds}, targets)
-
-    needed = set(graph.topological_order(results))
-    read = [number for number, x in enumerate(body.parameters) if x in needed]
-    fixed = [number for number in read if number < count and body.results[number] is body.parameters[number]]
-    varying = [number for number in read if number not in fixed]
-    unchanged = [body.parameters[number] for number in fixed]
-    parameters = (*carry_seeds.values(), *unchanged, *(body.parameters[n] for n in varying), *seeds.values())
-    backward = Body(parameters, (*results[:len(carried)], *unchanged, *results[len(carried):]))
-    initial = [cotangents[number] or constant(0, *body.results[number].type) for number in carried]
-    stacked = [_saved_carry(node, number) if number < count else node.operands[number] for number in varying]
-    back = scan(backward, [*initial, *(node.operands[n] for n in fixed)], [*stacked, *(g for _, g in arriving)],
-                not reverse, length, axis)
-    position = {number: index + (len(fixed) if number >= count else 0) for index, number in enumerate(targets)}
-    return tuple(project(back, position[number]) if number in position else None
-                 for number in range(len(body.parameters)))
-
-
-def _body_gradient(body: Body, seeds: dict[int, Node], targets: list[int]) -> list[Node]:
-    """The cotangents of the parameters ``targets``, given those (by number) of results; zeros where there is none."""
-    wrt = [body.parameters[number] for number in targets]
-    gradients = autodiff.gradient([body.results[number] for number in seeds], list(seeds.values()), wrt)
-    return [constant(0, *x.type) if g is None else g for x, g in zip(wrt, gradients, strict=True)]
-
-
-def _saved_carry(node: Node, number: int) -> Node:
-    """The carry before each step, stacked: an output of the scan, or of the scan extended by it."""
-    body, count, length, reverse, axis = node.attributes
-    outputs = body.results[count:]
-    if body.parameters[number] in outputs:
-        return project(node, count + outputs.index(body.parameters[number]))
-    extended = scan(body, node.operands[:count], node.operands[count:], reverse, length, axis)
-    return _saved_carry(extended, number)

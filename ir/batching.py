@@ -1,4 +1,5 @@
-"""A graph for one example rewritten for a batch of them: the rules behind ``vmap``.
+"""A graph for one example rewritten for a batch of them: the rules behind ``vmap``, and behind what the gradient of a
+scan computes for all steps at once.
 
 In the new graph the batch is the leading axis of everything that depends on a batched value; what does not depend on
 one is left as it is and shared.
@@ -10,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ir
-from ir import Node
+from ir.node import Node
 
 Size = Any  # int or ir.Dimension
 Values = Mapping[Node, Node]
@@ -42,6 +43,12 @@ def batched(outputs: Sequence[Node], replacements: Values, size: Size) -> list[N
                 raise NotImplementedError(f"vmap has no rule for {node.op.name} (at {node.location}); a function under "
                                           "vmap returns new values instead of assigning them")
     return [new_of.get(output, output) for output in outputs]
+
+
+def has_rule(node: Node) -> bool:
+    """Whether ``batched`` can rewrite the node."""
+    name = node.op.name
+    return isinstance(node.op, ir.ElementwiseOp) or name in _RULES or name in _SEVERAL or name == "project"
 
 
 def widened(node: Node, new_of: Values, size: Size) -> Node:
