@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -97,8 +97,9 @@ class Partition:
                 self.successors[earlier].append(computation)
         for group in self.group_of.values():
             group.following, group.preceding = self._edges(group)
+        self._touched: dict[Group, None] = {}
         self._changes = 0  # of edges and ranks
-        self._latest: tuple[tuple[Group, Group, int], tuple[bool, set[Group]]] | None = None  # search
+        self._latest: tuple[tuple[Group, Group, int], tuple[bool, set[Group]] | None] | None = None  # search
 
     @property
     def groups(self) -> list[Group]:
@@ -119,6 +120,17 @@ class Partition:
             other.following.add(group)
         group.following, group.preceding = following, preceding
         group.version += 1
+
+    def touch(self, group: Group) -> None:
+        """Notes that the members of a group, or what they read, have changed; ``settle`` finds its edges anew."""
+        group.version += 1
+        self._touched[group] = None
+
+    def settle(self) -> None:
+        """Refreshes every group that was touched."""
+        for group in self._touched:
+            self.refresh(group)
+        self._touched.clear()
 
     def _edges(self, group: Group) -> tuple[set[Group], set[Group]]:
         """The groups that must run after ``group`` (they read from it or overwrite what it reads), and before it."""
@@ -143,33 +155,44 @@ class Partition:
         group = self.group_of[computation]
         return any(self.group_of[reader] is not group for reader in self.readers.get(computation.node, ()))
 
-    def _between(self, start: Group, end: Group) -> tuple[bool, set[Group]]:
-        """(True, the groups before ``end`` that ``start`` leads to) or (False, those behind ``start`` that lead to
-        ``end``): both are searched in turn, and the smaller set is complete first."""
+    def _between(self, start: Group, end: Group) -> tuple[bool, set[Group]] | None:
+        """None where a path through another group leads from ``start`` to ``end``; else (True, the groups before
+        ``end`` that ``start`` leads to) or (False, those behind ``start`` that lead to ``end``).
+
+        Both are searched in turn, nearest groups first, until they meet or the smaller one is complete.
+        """
         key = start, end, self._changes
         if self._latest is not None and self._latest[0] == key:
             return self._latest[1]
+        self._latest = key, self._searched(start, end)
+        return self._latest[1]
+
+    @staticmethod
+    def _searched(start: Group, end: Group) -> tuple[bool, set[Group]] | None:
         forward: set[Group] = set()
         backward: set[Group] = set()
-        ahead, behind = [start], [end]
+        ahead, behind = deque([start]), deque([end])
         while ahead and behind:
-            for group in ahead.pop().following:
+            current = ahead.popleft()
+            for group in current.following:
+                if group in backward or (group is end and current is not start):
+                    return None
                 if group.rank < end.rank and group not in forward:
                     forward.add(group)
                     ahead.append(group)
-            for group in behind.pop().preceding:
+            current = behind.popleft()
+            for group in current.preceding:
+                if group in forward or (group is start and current is not end):
+                    return None
                 if group.rank > start.rank and group not in backward:
                     backward.add(group)
                     behind.append(group)
-        result = (True, forward) if not ahead else (False, backward)
-        self._latest = key, result
-        return result
+        return (True, forward) if not ahead else (False, backward)
 
     def has_path(self, first: Group, second: Group) -> bool:
         """Whether a path through another group joins the two: as one kernel they would wait for themselves."""
         start, end = (first, second) if first.rank < second.rank else (second, first)
-        is_forward, between = self._between(start, end)
-        return not between.isdisjoint(end.preceding if is_forward else start.following)
+        return self._between(start, end) is None
 
     def is_joined(self, first: Group, second: Group) -> bool:
         """Whether any path leads from one to the other."""
@@ -183,7 +206,9 @@ class Partition:
         """
         start, end = (kept, absorbed) if kept.rank < absorbed.rank else (absorbed, kept)
         self._order[start.rank] = self._order[end.rank] = None
-        is_forward, between = self._between(start, end)
+        found = self._between(start, end)
+        assert found is not None, "a path leads between groups that are joined"
+        is_forward, between = found
         self._changes += 1
         if not between:
             kept.rank = end.rank if is_forward else start.rank
@@ -248,7 +273,7 @@ class Partition:
             later.after.remove(member)
         for earlier in member.after:
             self.successors[earlier].remove(member)
-        self.refresh(group)
+        self.touch(group)
         if not group.members:
             self._order[group.rank] = None
 

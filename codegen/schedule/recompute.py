@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from codegen.expression import Rewriter
 from codegen.index import Axis, Index
 from codegen.kernel import Expression, Read
-from codegen.schedule.computation import Computation, Kind
+from codegen.schedule.computation import Access, Computation, Kind
 from codegen.schedule.cost import bytes_of, expression_cost
 from codegen.schedule.group import Group
-from codegen.schedule.inline import effective_accesses, expression_at
+from codegen.schedule.inline import effective_accesses
 from codegen.schedule.merge import Merger
+from ir.node import Node
 
 _OPERATIONS_PER_BYTE = 3  # that take as long as moving a byte
 
@@ -25,6 +26,7 @@ def recompute_values(merger: Merger) -> int:
     """Computes values again in the kernels that read them, where that saves time; the number of such values."""
     partition = merger.partition
     writers = {member.overwrites: member for member in partition.computations if member.overwrites is not None}
+    readers_with: dict[Computation, _Recomputed] = {}
     count = 0
     for value in reversed(list(partition.computations)):
         if value.required or value not in partition.group_of:
@@ -34,10 +36,15 @@ def recompute_values(merger: Merger) -> int:
             lost = [writers[access.value] for access in value.accesses if access.value in writers]
             if all(_runs_before(merger, reader, writer) for reader in readers for writer in lost):
                 for reader in readers:
-                    _recompute_in(merger, value, reader, lost)
+                    recomputed = readers_with.setdefault(reader, _Recomputed(reader))
+                    recomputed.add(value)
+                    _read_anew(merger, value, reader, lost)
                 count += 1
         if not partition.readers.get(value.node):
             partition.remove(value)
+    for recomputed in readers_with.values():
+        recomputed.splice()
+    partition.settle()
     return count
 
 
@@ -101,21 +108,57 @@ def _loop(loops: Mapping[Axis, int], index: Index) -> int | None:
     return None if index.bare is None else loops.get(index.bare)
 
 
-def _recompute_in(merger: Merger, value: Computation, reader: Computation, writers: Sequence[Computation]) -> None:
-    """Puts the expression of ``value`` in the place of every read of it by ``reader``, which ``writers`` then await."""
-    partition = merger.partition
-    known: dict[tuple[Index, ...], Expression] = {}
+class _Recomputed:
+    """What one reader computes again. Its accesses are kept up to date; its expression is put together at the end, so
+    that a chain of values is not rewritten once for each of them."""
 
-    def replaced(read: Read) -> Expression:
-        if read.value is not value.node:
+    def __init__(self, reader: Computation) -> None:
+        self.reader = reader
+        self._places: dict[Node, dict[tuple[Index, ...], Access]] = {}  # where the reader reads each value
+        self._steps: list[tuple[Computation, Expression, list[tuple[Index, ...]]]] = []  # consumers first
+        self._known: dict[tuple[Node, tuple[Index, ...]], Expression] = {}
+        self._values: dict[Node, tuple[Computation, Expression]] = {}
+        for access in reader.accesses:
+            self._note(access)
+
+    def _note(self, access: Access) -> None:
+        self._places.setdefault(access.value, {}).setdefault(access.indices, access)
+
+    def add(self, value: Computation) -> None:
+        """From now on the reader computes ``value``, with what that reads."""
+        places = list(self._places.pop(value.node))
+        self._steps.append((value, value.expression, places))
+        self._values[value.node] = value, value.expression
+        for indices in places:
+            moved = Rewriter(value.digits(indices) or {})
+            for access in value.accesses:
+                self._note(access._replace(indices=tuple([moved.index(index) for index in access.indices])))
+        self.reader.accesses = [access for found in self._places.values() for access in found.values()]
+        self.reader.operations += value.operations
+
+    def splice(self) -> None:
+        """Puts the expressions of the values, those of producers first, in the place of what reads them."""
+        for value, expression, places in reversed(self._steps):
+            for indices in places:
+                self._known[value.node, indices] = self._expression(value, expression, indices)
+        self.reader.expression = Rewriter({}, self._replaced)(self.reader.expression)
+        self.reader.accesses = effective_accesses(self.reader)
+
+    def _expression(self, value: Computation, expression: Expression, indices: tuple[Index, ...]) -> Expression:
+        return Rewriter(value.digits(indices) or {}, self._replaced)(expression)
+
+    def _replaced(self, read: Read) -> Expression:
+        if read.value not in self._values:
             return read
-        if read.indices not in known:
-            known[read.indices] = expression_at(value, read.indices)
-        return known[read.indices]
+        key = read.value, read.indices
+        if key not in self._known:  # an index that loads a value which is computed again is another index now
+            self._known[key] = self._expression(*self._values[read.value], read.indices)
+        return self._known[key]
 
-    reader.expression = Rewriter({}, replaced)(reader.expression)
-    reader.accesses = effective_accesses(reader)
-    reader.operations += value.operations
+
+def _read_anew(merger: Merger, value: Computation, reader: Computation, writers: Sequence[Computation]) -> None:
+    """``reader`` reads what ``value`` reads in its place; ``writers``, which overwrite some of that, wait for it."""
+    partition = merger.partition
     group = partition.group_of[reader]
     group.operations += value.operations
     partition.readers[value.node].remove(reader)
@@ -125,4 +168,4 @@ def _recompute_in(merger: Merger, value: Computation, reader: Computation, write
     for writer in writers:
         writer.after.append(reader)
         partition.successors[reader].append(writer)
-    partition.refresh(group)
+    partition.touch(group)

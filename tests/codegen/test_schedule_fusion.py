@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
+import pytest
 import schedule_models as models
 from schedule_models import buffer
+from work import lines_executed
 
 import ir
 from codegen.expression import walk
@@ -237,3 +240,17 @@ def test_scheduling_is_linear_and_fast() -> None:
     few, many = seconds(2), seconds(8)
     assert many < 4  # on a machine that does nothing else it is about 0.8
     assert many < 8 * few
+
+
+@pytest.mark.parametrize("lengths", [(500, 1000), pytest.param((2000, 4000), marks=pytest.mark.slow)])
+def test_a_gradient_that_reads_every_forward_value_takes_linear_work(lengths: tuple[int, int]) -> None:
+    """A chain of nonlinear operations and its gradient: every forward value has a reader far away."""
+    def graph(length: int) -> list[Node]:
+        x = y = buffer(64)
+        for number in range(length):
+            y = ir.mul(y, y) if number % 4 == 3 else (ir.tanh, ir.exp, ir.sin)[number % 4](y)
+        total = ir.reduce("sum", y, (0,))
+        return ir.simplify([total, *ir.gradient([total], [ir.constant(1, dtypes.float32)], [x])])
+
+    short, long = [lines_executed(partial(schedule, graph(length), TARGET)) for length in lengths]
+    assert long < 2.3 * short
