@@ -44,6 +44,10 @@ class Places(Protocol):
     def address(self, read: Read, evaluator: Evaluator) -> tuple[Buffer, Index]:
         """The buffer that holds the value, and the element in it (an index in loop axes)."""
 
+    @property
+    def holding(self) -> frozenset[Guard]:
+        """Conditions that are known to hold, with resolved indices."""
+
 
 class Evaluator:
     """Evaluates at one point. ``variables`` are the loop variables of the loop axes."""
@@ -125,6 +129,8 @@ class Evaluator:
         tests: list[Atom] = []
         for guard in guards:
             index = self.resolve(guard.index)
+            if self.places.holding and guard._replace(index=index) in self.places.holding:
+                continue
             low, high = index.bounds
             if index.dynamics:
                 low, high = guard.low - 1, guard.high + 1

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from codegen.accumulators import Accumulators, Key
 from codegen.evaluate import Conditions, Evaluator, Point
+from codegen.guarded_loops import is_false, masks
 from codegen.index import Atom as IndexAtom
 from codegen.index import Axis, Index
 from codegen.kernel import Apply, Expression, Guard, Guarded, Home, Read, ScanStatement, Statement
@@ -46,7 +47,8 @@ class LeafWriter:
     """Writes leaves where the walk stands.
 
     axes: the bound loop axes, as indices; variables: the loop variables; vector: (axis, lanes, mask) inside a vector
-    loop; separate: the unrolled reduced axes whose iterations have accumulators of their own.
+    loop; separate: the unrolled reduced axes whose iterations have accumulators of their own; holding: conditions that
+    the loops around ensure, as resolved here.
     """
 
     def __init__(self, nest: Nest, builder: LoopBuilder, placement: Placement, buffers: Mapping[Any, Buffer]) -> None:
@@ -56,6 +58,7 @@ class LeafWriter:
         self.variables: dict[Axis, Atom] = {}
         self.vector: tuple[Axis, int, Atom | None] | None = None
         self.separate: list[Axis] = []
+        self.holding: frozenset[Guard] = frozenset()
         self.produced = produced_values(nest.kernel).keys() | {
             name for s in nest.kernel.statements if isinstance(s, ScanStatement) for name, _, _ in s.carries} | {
             c.statement.value for c, _ in nest.leaves() if isinstance(c.statement, Statement)}
@@ -91,6 +94,12 @@ class LeafWriter:
         if value not in self.buffers:
             raise ScheduleError(f"{value} is read before it is computed, or at another point, and is not in memory")
         return self.buffers[value], memory_index(value, indices)
+
+    def hold(self, guards: tuple[Guard, ...]) -> frozenset[Guard]:
+        """Here the guards hold, besides those that held before, which are returned."""
+        before, axes = self.holding, self.resolved()
+        self.holding = before.union(guard._replace(index=guard.index.substitute(axes)) for guard in guards)
+        return before
 
     # ------------------------------------------------------------------------------------------------- points
 
@@ -240,7 +249,8 @@ class LeafWriter:
         key = Key(compute.number, self._resolved(statement.indices, evaluator),
                   tuple([self.axes[axis] for axis in self.separate]))
         state = self.accumulators.get(key, point, lambda: self._start(compute, statement, key, point))
-        joined = self._joined(statement, state, evaluator)
+        absent = any(is_false(guard, evaluator.resolve(guard.index)) for guard in masks(statement))
+        joined = state if absent else self._joined(statement, state, evaluator)
         if point.mask is not None and self._reduces_lanes(compute, point):
             joined = select(self.builder, point.mask, joined, state)
         self.accumulators.set(key, joined)

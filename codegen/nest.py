@@ -14,7 +14,7 @@ from typing import NamedTuple, Union
 
 from codegen.expression import walk
 from codegen.index import Atom, Axis, Index
-from codegen.kernel import Expression, Home, Kernel, Read, ScanStatement, Statement
+from codegen.kernel import Expression, Guard, Home, Kernel, Read, ScanStatement, Statement
 
 
 class Kind(Enum):
@@ -50,6 +50,8 @@ class Loop:
     separate: of an unrolled reduced axis: each iteration has an accumulator of its own, combined after the loop.
     dimension: which of the three grid or block dimensions (GPU).
     start, stop: of a serial loop, in the axes of the loops outside: iterations before and from there on are left out.
+    pieces: where the second and later parts begin of a serial loop that is written as several, one after the other.
+    guards: conditions of statements inside that hold in every iteration which is not left out.
     """
 
     axis: Axis
@@ -59,6 +61,8 @@ class Loop:
     dimension: int = 0
     start: Index | None = None
     stop: Index | None = None
+    pieces: tuple[int, ...] = ()
+    guards: tuple[Guard, ...] = ()
 
 
 Item = Union[Loop, Compute]
@@ -285,8 +289,8 @@ def produced_values(kernel: Kernel) -> dict[object, Statement | ScanStatement]:
 
 
 def is_bounded(loop: Loop) -> bool:
-    """Whether the loop leaves out iterations that nobody needs."""
-    return loop.start is not None or loop.stop is not None
+    """Whether the loop leaves out iterations that nobody needs, or is written as several."""
+    return loop.start is not None or loop.stop is not None or bool(loop.pieces)
 
 
 def is_accumulator(statement: Statement | ScanStatement) -> bool:

@@ -147,6 +147,34 @@ def _chunked(kernel: Kernel, reductions: list[Statement], axis: Axis, chunks: in
     return [main, *[_finishing(kernel, s, partials[s.value], chunks) for s in reductions]]
 
 
+def cut_sum(kernel: Kernel, statement: Statement, axis: Axis, chunks: int, last: Axis) -> tuple[Kernel, Kernel]:
+    """Two kernels: sums of ``statement`` over chunks of ``axis``, and one that adds them and does the rest.
+
+    The partial sums lie with the axis ``last`` contiguous.
+    """
+    length = -(-axis.extent // chunks)
+    chunks = -(-axis.extent // length)
+    chunk, inside = Axis(chunks), Axis(length)
+    if chunks * length != axis.extent:
+        inside.limit = Index((), axis.extent) - Index.of(chunk) * length
+    change = _AxisChange(axis, chunk, inside, Index.of(chunk) * length + Index.of(inside))
+    free = [part for part in statement.axes if part not in statement.reduced]
+    stored = sorted(free, key=lambda part: part is last)
+    value: Any = Temporary(accumulator_dtype("sum", statement.value.dtype), (chunks, *(a.extent for a in stored)))
+    indices = tuple([Index.of(part) for part in stored])
+    partial = replace(_partial(change.statement(statement), value, chunk), indices=(Index.of(chunk), *indices))
+    read = tuple(dict.fromkeys(r.value for r in reads_of(statement)))
+    main = Kernel(kernel.name, kernel.strategy, (chunk, *free), [partial], read, (value,))
+    count = Axis(chunks)
+    total = replace(statement, axes=(*free, count), expression=Read(value, (Index.of(count), *indices)),
+                    reduced=frozenset({count}), contraction=None)
+    rest: list[Statement | ScanStatement] = [total if s is statement else s for s in kernel.statements]
+    needed = dict.fromkeys(r.value for s in rest for r in reads_of(s))
+    produced = {s.value for s in rest if isinstance(s, Statement)}
+    inputs = tuple(v for v in needed if v not in produced)
+    return main, replace(kernel, strategy="column reduction", statements=rest, inputs=inputs)
+
+
 def _settled(statement: Statement | ScanStatement) -> Statement | ScanStatement:
     """A reduction over outer loops, carried out in its own buffer."""
     return replace(statement, home=Home.MEMORY) if isinstance(statement, Statement) else statement

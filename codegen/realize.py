@@ -7,6 +7,7 @@ loops become ``For``. What each leaf computes (``codegen.leaves``) lands in the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from codegen.index import Axis, Index
@@ -125,6 +126,8 @@ class NestWalk:
                 self.bound(loop, path, Index((), number))
         elif extent == 1 and loop.axis.limit is None and loop.start is None and loop.stop is None:
             self.bound(loop, path, Index())
+        elif loop.pieces:
+            self.in_pieces(loop, path, extent)
         elif extent:
             self.serial(loop, path, stop, LoopKind.SERIAL)
 
@@ -159,15 +162,29 @@ class NestWalk:
         self.bound(loop, path, Index((), number))
         del self.extents[inner]
 
-    def serial(self, loop: Loop, path: Path, stop: Atom, kind: LoopKind) -> None:
-        """A ``For`` that carries the accumulators which its body changes."""
+    def in_pieces(self, loop: Loop, path: Path, extent: int) -> None:
+        """The iterations as several loops, so that what depends on the number of the iteration is known in each."""
+        starts = (0, *[start for start in loop.pieces if start < extent], extent)
+        for start, end in pairwise(starts):
+            if end - start == 1:
+                self.bound(loop, path, Index((), start))
+            else:
+                self.serial(loop, path, literal(end - start, dtypes.int64), LoopKind.SERIAL,
+                            Axis(end - start, loop.axis.name), start)
+
+    def serial(self, loop: Loop, path: Path, stop: Atom, kind: LoopKind, counter: Axis | None = None,
+               offset: int = 0) -> None:
+        """A ``For`` that carries the accumulators which its body changes. The axis is ``counter`` plus ``offset``."""
+        counter = counter or loop.axis
         variable = self.builder.variable(self.nest.name(loop.axis), INDEX, self.builder.depth + 1)
-        self.variables[loop.axis] = variable
+        self.variables[counter] = variable
         start = self.start(loop)
         with self.builder.body(conditional=not isinstance(stop, Literal) or loop.start is not None) as scope:
             self.leaves.accumulators.open_loop()
-            self.axes[loop.axis] = Index(((loop.axis, 1),))
+            self.axes[loop.axis] = Index(((counter, 1),), offset)
+            holding = self.leaves.hold(loop.guards)
             self.items(loop.body, path)
+            self.leaves.holding = holding
             del self.axes[loop.axis]
             carried = self.leaves.accumulators.close_loop()
         self.builder.append(For(variable, start, stop, 1, kind, scope.statements, carried, loop.dimension))

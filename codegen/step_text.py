@@ -11,12 +11,13 @@ import ast
 from codegen.block_copies import CopyBlock, CopySquares
 from codegen.block_steps import Share, StageTile, Tile
 from codegen.bounds import Bound
+from codegen.guarded_loops import BoundByGuards, CutAt
 from codegen.staging import Stage
 from codegen.steps import Bind, Fuse, Parallel, Reorder, ScheduleError, Sink, Split, Step, Unroll, Vectorize
 
 _STEPS: dict[str, type[Step]] = {kind.__name__: kind for kind in (
     Split, Fuse, Reorder, Sink, Vectorize, Unroll, Parallel, Bind, Stage, Share, StageTile, Tile,
-    CopyBlock, CopySquares, Bound)}
+    CopyBlock, CopySquares, Bound, CutAt, BoundByGuards)}
 
 
 def parse_steps(text: str) -> list[Step]:

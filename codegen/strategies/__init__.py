@@ -26,18 +26,18 @@ __all__ = ["Plan", "plan_kernel"]
 
 def plan_kernel(kernel: Kernel, target: Target) -> list[Plan]:
     """One plan for each launch that the kernel takes, in order."""
-    return [_plan(part, target) for part in without_accumulators(kernel, target)]
+    return [plan for part in without_accumulators(kernel, target) for plan in _plans(part, target)]
 
 
-def _plan(kernel: Kernel, target: Target) -> Plan:
+def _plans(kernel: Kernel, target: Target) -> list[Plan]:
     if target.kind == "cuda":
-        return plan_gpu(kernel, target)
+        return [plan_gpu(kernel, target)]
     if any(isinstance(statement, ScanStatement) for statement in kernel.statements):
-        return plan_scan(kernel, target)
+        return [plan_scan(kernel, target)]
     if any(isinstance(statement, Statement) and statement.scatter for statement in kernel.statements):
-        return plan_scatter(kernel, target)
+        return [plan_scatter(kernel, target)]
     if kernel.strategy == "attention":
-        return plan_attention(kernel, target)
+        return [plan_attention(kernel, target)]
     if any(isinstance(statement, Statement) and statement.contraction for statement in kernel.statements):
         return plan_contraction(kernel, target)
-    return plan_sweeps(kernel, target)
+    return [plan_sweeps(kernel, target)]

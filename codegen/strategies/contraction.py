@@ -13,7 +13,8 @@ from codegen.index import Axis
 from codegen.kernel import Contraction, Kernel, Statement
 from codegen.placement import memory_index
 from codegen.strategies.dot_form import plan_dot_form
-from codegen.strategies.operands import operand_bytes, operand_stride, sides
+from codegen.strategies.long_sums import cut_long_sum
+from codegen.strategies.operands import filled, operand_bytes, operand_stride, sides
 from codegen.strategies.plan import Plan, accesses, element_bytes, stride
 from codegen.strategies.register_tile import plan_register_tile
 from codegen.strategies.sweeps import plan_sweeps
@@ -25,20 +26,33 @@ _LONG_SUM = 128  # terms
 _PACK_ROWS = 16  # rows that must share a panel to pay for packing it with long strides
 
 
-def plan_contraction(kernel: Kernel, target: Target) -> Plan:
-    """The plan of a kernel with a contraction among its statements."""
+def plan_contraction(kernel: Kernel, target: Target) -> list[Plan]:
+    """The plans of a kernel with a contraction among its statements."""
     number = _main(kernel)
     statement = kernel.statements[number]
     assert isinstance(statement, Statement) and statement.contraction is not None
     contraction = statement.contraction
     if not {*contraction.batch, *contraction.m, *contraction.n} <= set(kernel.axes):
-        return plan_sweeps(kernel, target)
+        return [plan_sweeps(kernel, target)]
     lanes = target.lanes(element_bytes([s for s in kernel.statements if isinstance(s, Statement)]))
     vector = _contiguous_axis(kernel, statement, lanes)
+    if vector is None or sides(contraction, vector).stride_of_vector != 1:
+        cut = cut_long_sum(kernel, target, number, lanes)
+        if cut is not None:
+            main, finishing, axis = cut
+            return [plan_register_tile(main, target, 0, axis, lanes), plan_sweeps(finishing, target)]
+    return [_plan_whole(kernel, target, number, vector, lanes)]
+
+
+def _plan_whole(kernel: Kernel, target: Target, number: int, vector: Axis | None, lanes: int) -> Plan:
+    """The plan where one kernel does it all; ``vector``: the axis along which the output is contiguous."""
+    statement = kernel.statements[number]
+    assert isinstance(statement, Statement) and statement.contraction is not None
+    contraction = statement.contraction
     along = _dot_axis(contraction)
-    filled = max((_filled(axis, lanes) for axis in (vector, along) if axis is not None), default=0.0)
-    if filled < _WELL_FILLED:
-        better = _filling_axis(contraction, filled, lanes, target)
+    used = max((filled(axis, lanes) for axis in (vector, along) if axis is not None), default=0.0)
+    if used < _WELL_FILLED:
+        better = _filling_axis(contraction, used, lanes, target)
         if better is not None:
             return plan_register_tile(kernel, target, number, better, lanes)
     if along is not None and (vector is None or not _reads_lanes_well(contraction, vector)):
@@ -73,13 +87,8 @@ def _contiguous_axis(kernel: Kernel, statement: Statement, lanes: int) -> Axis |
     return best if best is not None and votes[best] else None
 
 
-def _filled(axis: Axis, lanes: int) -> float:
-    """How much of the vectors along ``axis`` is used."""
-    return axis.extent / (-(-axis.extent // lanes) * lanes)
-
-
-def _filling_axis(contraction: Contraction, filled: float, lanes: int, target: Target) -> Axis | None:
-    """An axis that fills vectors better than ``filled``, though the output is not contiguous along it.
+def _filling_axis(contraction: Contraction, used: float, lanes: int, target: Target) -> Axis | None:
+    """An axis that fills vectors better than ``used``, though the output is not contiguous along it.
 
     Storing the output lane by lane, and packing the operand by gathers, must be worth it: for long sums and enough
     rows, but not for panels that leave the caches. The smaller operand is packed.
@@ -87,9 +96,9 @@ def _filling_axis(contraction: Contraction, filled: float, lanes: int, target: T
     depth = prod(axis.extent for axis in contraction.k)
     if depth < _LONG_SUM or depth * target.vector_bytes > target.l2_bytes:
         return None
-    least = max(_WELL_FILLED, _WORTH_SCATTERING * filled)
+    least = max(_WELL_FILLED, _WORTH_SCATTERING * used)
     fitting = [axis for axis in (*contraction.n, *contraction.m) if axis.limit is None and axis.extent >= lanes
-               and _filled(axis, lanes) >= least
+               and filled(axis, lanes) >= least
                and prod(row.extent for row in sides(contraction, axis).rows) >= _PACK_ROWS]
     return min(fitting, default=None, key=lambda axis: (
         operand_bytes(getattr(contraction, sides(contraction, axis).lanes)), axis.extent))

@@ -47,6 +47,11 @@ def operand_bytes(operand: Expression) -> int:
     return sum(prod(memory_extents(value)) * value.dtype.itemsize for value in values)
 
 
+def filled(axis: Axis, lanes: int) -> float:
+    """How much of the vectors along ``axis`` is used."""
+    return axis.extent / (-(-axis.extent // lanes) * lanes)
+
+
 def longest(axes: Sequence[Axis]) -> Axis | None:
     """The axis with the largest extent (the innermost of equals) among those of constant extent above one."""
     choices = [axis for axis in reversed(axes) if axis.extent > 1 and axis.limit is None]

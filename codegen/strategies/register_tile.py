@@ -24,6 +24,7 @@ from codegen.index import Axis
 from codegen.kernel import Apply, Contraction, Expression, Kernel, Statement
 from codegen.staging import Stage
 from codegen.strategies.operands import longest, operand_bytes, operand_stride, sides
+from codegen.strategies.padding import decide_guards
 from codegen.strategies.plan import Plan
 from codegen.target import Target
 
@@ -35,15 +36,14 @@ _REUSES = 4  # row tiles that must share a packed panel
 _NESTED_ACCUMULATORS = 20
 _LONG_EPILOGUE = 6  # operations an element
 _REGISTER_TILE = 8  # accumulators up to which any epilogue is written out
-_ENOUGH_ROWS = 8  # that a register tile is worth
 _TAPS = 7  # a reduced axis this short is written out inside a longer one
 
 
-def register_tile(registers: int, rows: int, vectors: int, nested: bool = False) -> tuple[int, int]:
+def register_tile(registers: int, rows: int, vectors: int, nested: bool = False, whole: int = 1) -> tuple[int, int]:
     """(rows, vectors) of the register tile: its accumulators, one row of vectors and a splat fit the registers.
 
     A number of vectors or rows that divides the whole leaves no narrow tiles. Accumulators that pass through several
-    ``nested`` reduction loops are fewer: LLVM spills from 22 on.
+    ``nested`` reduction loops are fewer: LLVM spills from 22 on. whole: how many rows each of ``rows`` stands for.
 
         >>> register_tile(32, 1024, 64), register_tile(32, 12, 6), register_tile(16, 100, 16)
         ((8, 2), (6, 3), (5, 2))
@@ -51,7 +51,8 @@ def register_tile(registers: int, rows: int, vectors: int, nested: bool = False)
     heights = {3: 8, 2: 12, 4: 6, 1: 14} if registers >= 32 else {2: 6, 3: 4, 1: 8}
     fitting = [width for width in heights if width <= vectors]
     width = next((width for width in fitting if width > 1 and vectors % width == 0), fitting[0])
-    tallest = min(heights[width], rows, *([_NESTED_ACCUMULATORS // width] if nested else []))
+    limit = min(heights[width], *([_NESTED_ACCUMULATORS // width] if nested else [heights[width]]))
+    tallest = max(1, min(limit // whole, rows))
     dividing = [height for height in range(tallest, 2 * tallest // 3 - 1, -1) if height and rows % height == 0]
     return dividing[0] if dividing else tallest, width
 
@@ -69,33 +70,48 @@ class _Tiling(Plan):
         self.number, self.lanes = number, lanes
         self.contraction: Contraction = statement.contraction
         self.sides = sides(self.contraction, vector)
-        self.rows = self._row_axis()
         self.k = [self.name(axis) for axis in self.contraction.k]
         self.flops = 2 * prod(axis.extent for axis in {*kernel.axes, *self.contraction.k})
         self.vector = vector
         self.task_flops = self.choices.task_work or _TASK_FLOPS
         self.most_tasks = self.choices.most_tasks or _MAXIMUM_TASKS
+        self.vectors = -(-vector.extent // lanes)
+        self.rows, self.whole_rows = self._row_axes()
 
-    def _row_axis(self) -> Axis | None:
-        """The axis of the tile's rows: the longest; of the window of a convolution the one whose rows lie together.
+    def _row_axes(self) -> tuple[Axis | None, Axis | None]:
+        """The axis that is cut into the tile's rows, and one that lies in the tile as a whole: all of its rows.
 
-        Rows that are far apart, in steps of the cache's ways, would evict each other.
+        The axis is the longest; of the window of a convolution the one whose rows lie together: rows that are far
+        apart, in steps of the cache's ways, would evict each other. If that one is short (the taps of a weight
+        gradient) it lies in the tile as a whole, and the rows are those of the longest other axis as well.
         """
-        near = [axis for axis in self.sides.rows if axis.limit is None and axis.extent >= _ENOUGH_ROWS]
-        if len(self.contraction.k) == 1 or not near:
-            return longest(self.sides.rows)
-        splats = getattr(self.contraction, self.sides.splats)
-        return min(near, key=lambda axis: abs(operand_stride(splats, axis) or _PANEL_BYTES))
+        choices = [axis for axis in self.sides.rows if axis.limit is None and axis.extent > 1]
+        if len(self.contraction.k) == 1 or not choices:
+            return longest(self.sides.rows), None
+        nearest = min(choices, key=lambda axis: (abs(self._splat_stride(axis) or _PANEL_BYTES), -axis.extent))
+        tallest, _ = register_tile(self.target.vector_registers, prod(axis.extent for axis in choices), self.vectors,
+                                   nested=True)
+        other = longest([axis for axis in choices if axis is not nearest])
+        if 2 * nearest.extent > tallest or other is None:
+            return nearest, None
+        return other, nearest
+
+    def _splat_stride(self, axis: Axis) -> int | None:
+        return operand_stride(getattr(self.contraction, self.sides.splats), axis)
 
     def planned(self) -> Plan:
+        whole = self.whole_rows.extent if self.whole_rows else 1
         height, width = register_tile(self.target.vector_registers, self.rows.extent if self.rows else 1,
-                                      -(-self.vector.extent // self.lanes), len(self.k) > 1)
-        height, width = self._chosen_tile() or (height, width)
+                                      self.vectors, len(self.k) > 1, whole)
+        height, width = self._chosen_tile(whole) or (height, width)
         outer = self._outermost()
         row_tiles, row = self.split(self.name(self.rows), height) if self.rows else ("", "")
         column_tiles, columns = self.split(self.name(self.vector), width * self.lanes)
         vectors, lane = self.split(columns, self.lanes)
-        tile = [name for name in (row, vectors, lane) if name]
+        rows = [row] if row else []
+        if self.whole_rows is not None:
+            rows.append(self.name(self.whole_rows))
+        tile = [*rows, vectors, lane]
         blocks, column_tiles, row_tiles = self._blocks(outer, column_tiles, row_tiles, tile)
         for name in tile:
             self.sink(name)
@@ -107,25 +123,26 @@ class _Tiling(Plan):
             self._pack_panel(row_tiles, vectors, lane)
         if self.packs_rows:
             self.do(Stage(self.sides.splats, self.number, column_tiles, (row_tiles, *self.k, row), row))
-        self._write_out(row, vectors, lane, height * width)
+        self._write_out(rows, vectors, lane, height * whole * width)
+        decide_guards(self, self.number)
         blocks = self.fixed_first(blocks)
         if self.flops >= 2 * self.task_flops and prod(self.extent(name) for name in blocks) > 1:
             self.parallel(self.fuse(blocks))
         return self
 
-    def _chosen_tile(self) -> tuple[int, int] | None:
-        """The tile that a search has found, as far as the kernel has so many rows and vectors."""
+    def _chosen_tile(self, whole: int) -> tuple[int, int] | None:
+        """The tile that a search has found, as far as the kernel has so many rows (``whole`` at a time) and vectors."""
         if self.choices.tile is None:
             return None
         height, width = self.choices.tile
         rows = self.rows.extent if self.rows else 1
-        return min(height, rows), min(width, -(-self.vector.extent // self.lanes))
+        return min(max(1, height // whole), rows), min(width, self.vectors)
 
     # -------------------------------------------------------------------------------------------------- loops
 
     def _outermost(self) -> list[str]:
         """Orders the kernel's loops: those outside the tile (returned), the rows, the vector axis, reduced ones."""
-        tile = [self.name(axis) for axis in (self.rows, self.vector) if axis is not None]
+        tile = [self.name(axis) for axis in (self.rows, self.whole_rows, self.vector) if axis is not None]
         names = [self.name(axis) for axis in self.kernel.axes]
         summed = [name for name in names if name in self.k]
         outer = [name for name in names if name not in (*tile, *summed)]
@@ -158,15 +175,20 @@ class _Tiling(Plan):
         return blocks, column_tiles, row_tiles
 
     def _order_taps(self) -> None:
-        """Long reduced axes outside, short ones (the taps of a convolution) inside; the last is written out."""
-        order = sorted(self.k, key=lambda name: self.extent(name) <= _TAPS)
+        """Long reduced axes outside, short ones (the taps of a convolution) inside; the last is written out.
+
+        A short axis whose steps are the longest, as over images, is none of the taps.
+        """
+        steps = {name: abs(self._splat_stride(self.nest.names[name]) or 0) for name in self.k}
+        farthest = max(steps.values())
+        order = sorted(self.k, key=lambda name: self.extent(name) <= _TAPS and steps[name] < farthest)
         if order != self.k:
             self.reorder(order, self.number)
             self.k = order
-        if len(order) > 1 and 1 < self.extent(order[-1]) <= _TAPS:
+        if len(order) > 1 and 1 < self.extent(order[-1]) <= _TAPS and self.nest.names[order[-1]].limit is None:
             self.unroll(order[-1], self.number)
 
-    def _write_out(self, row: str, vectors: str, lane: str, accumulators: int) -> None:
+    def _write_out(self, rows: list[str], vectors: str, lane: str, accumulators: int) -> None:
         """Instances for all rows and vectors; of a long epilogue, for the vectors of one row at a time."""
         for computes, path in self.sweeps():
             number = computes[0].number
@@ -174,8 +196,9 @@ class _Tiling(Plan):
                 continue
             roots = [c.statement.expression for c in computes if isinstance(c.statement, Statement)]
             reduces = any(isinstance(c.statement, Statement) and c.statement.reduced for c in computes)
-            if row and (reduces or accumulators <= _REGISTER_TILE or _operations(roots) < _LONG_EPILOGUE):
-                self.unroll(row, number)
+            if reduces or accumulators <= _REGISTER_TILE or _operations(roots) < _LONG_EPILOGUE:
+                for row in rows:
+                    self.unroll(row, number)
             self.unroll(vectors, number)
             self.vectorize(lane, number)
 
