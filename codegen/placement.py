@@ -7,7 +7,8 @@ indices that varies below the loops that producer and readers share.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import NamedTuple
@@ -45,6 +46,7 @@ class Scratch:
     base: tuple[Index, ...]
     extents: tuple[int, ...]
     order: tuple[int, ...]  # of the dimensions, outermost first
+    predecessor: Scratch | None = field(default=None)  # whose place it takes, element by element
     buffer: Buffer | None = field(default=None)
 
     @property
@@ -59,7 +61,17 @@ class Scratch:
             stride *= self.extents[dimension]
         return total
 
+    def has_form_of(self, other: Scratch) -> bool:
+        """Whether both lay their elements out alike, in the same body."""
+        return (self.dtype is other.dtype and self.path == other.path and self.base == other.base
+                and self.extents == other.extents and self.order == other.order)
+
     def allocate(self, name: str) -> Buffer:
+        """The buffer that holds the value: its own, or that of its predecessor, which is allocated earlier."""
+        if self.predecessor is not None:
+            assert self.predecessor.buffer is not None
+            self.buffer = self.predecessor.buffer
+            return self.buffer
         self.buffer = Buffer(name, self.dtype, max(1, self.size), Space.SCRATCH)
         return self.buffer
 
@@ -112,8 +124,34 @@ def place_values(nest: Nest) -> Placement:
                     _share(shared, read.value, common)
     scratches = {value: _scratch(producers[value], path, points) for value, path in shared.items()
                  if producers[value].home is not Home.MEMORY}
+    _take_places(leaves, scratches)  # type: ignore[arg-type]  # keys are nodes
     reread = frozenset(value for value in shared if value not in scratches)
     return Placement(scratches, reductions, reread)  # type: ignore[arg-type]  # keys are nodes
+
+
+def _take_places(leaves: Sequence[tuple[Compute, Path]], scratches: Mapping[Node, Scratch]) -> None:
+    """Gives pointwise values the place of a value that they are the last to read, at the very element they replace."""
+    readers: defaultdict[Node, list[tuple[Compute, tuple[Index, ...], Path]]] = defaultdict(list)
+    for compute, path in leaves:
+        for read in reads_of(compute.statement):
+            if read.value in scratches:
+                readers[read.value].append((compute, read.indices, path))
+    taken: set[Node] = set()
+    for compute, path in leaves:
+        statement = compute.statement
+        if not isinstance(statement, Statement) or statement.reduced or statement.value not in scratches:
+            continue
+        scratch = scratches[statement.value]
+        for value in dict.fromkeys(read.value for read in reads_of(statement) if read.value in scratches):
+            before = scratches[value]
+            in_step = all(indices == statement.indices or _common(other, path) == before.path
+                          for _, indices, other in readers[value])
+            reads_last, indices, _ = readers[value][-1]
+            if (value not in taken and reads_last is compute and indices == statement.indices and in_step
+                    and scratch.has_form_of(before)):
+                scratch.predecessor = before
+                taken.add(value)
+                break
 
 
 class _Producer(NamedTuple):

@@ -52,8 +52,9 @@ class NestWalk:
             if scratch.path == path:
                 self.allocated += 1
                 buffer = scratch.allocate(f"scratch{self.allocated}")
-                self.builder.written.add(buffer)
-                self.builder.append(Allocate(buffer))
+                if scratch.predecessor is None:
+                    self.builder.written.add(buffer)
+                    self.builder.append(Allocate(buffer))
         for item in items:
             self.item(item, path)
 

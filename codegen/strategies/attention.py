@@ -21,15 +21,16 @@ from math import prod
 from codegen.bounds import Bound
 from codegen.index import Axis
 from codegen.kernel import Contraction, Home, Kernel, Statement
-from codegen.nest import Compute
+from codegen.nest import Compute, reads_of
 from codegen.placement import memory_index
 from codegen.regions import needed_regions
 from codegen.staging import Stage
 from codegen.strategies.operands import longest, operand_stride, sides
 from codegen.strategies.plan import Plan, access_cost, accesses, element_bytes, stride
 from codegen.target import Target
+from ir.node import Node
 
-_ROWS = 64  # of a block, at most
+_ROWS = 32  # of a block, at most
 _TILE_VECTORS = 2
 _TASKS = 16  # from which on there are enough
 _TASK_FLOPS = 1 << 20
@@ -96,9 +97,7 @@ class _Rows(Plan):
 
     def _block_rows(self) -> int:
         """Rows of a block: their scores take a quarter of the second-level cache; blocks are of equal length."""
-        wide = [s for s in self.statements if s.home is Home.SCRATCH]
-        row_bytes = sum(prod(axis.extent for axis in self._free(s)) * s.value.dtype.itemsize for s in wide)
-        fitting = max(1, self.target.l2_bytes // 4 // max(1, row_bytes) // self.height) * self.height
+        fitting = max(1, self.target.l2_bytes // 4 // max(1, self._row_bytes()) // self.height) * self.height
         most = min(_ROWS, fitting, self.rows.extent)
         dividing = [rows for rows in range(most, most // 2, -1)
                     if self.rows.extent % rows == 0 and rows % self.height == 0]
@@ -106,6 +105,19 @@ class _Rows(Plan):
             return dividing[0]
         blocks = -(-self.rows.extent // most)
         return min(most, -(-self.rows.extent // blocks // self.height) * self.height)
+
+    def _row_bytes(self) -> int:
+        """The scratch that one row takes, where a value takes the place of one that it is the last to read."""
+        last = {read.value: number for number, s in enumerate(self.statements) for read in reads_of(s)}
+        held: dict[Node, int] = {}
+        most = 0
+        for number, s in enumerate(self.statements):
+            held = {value: nbytes for value, nbytes in held.items() if last[value] > number or s.reduced}
+            if s.home is Home.SCRATCH:
+                held[s.value] = prod(axis.extent for axis in self._free(s)) * s.value.dtype.itemsize
+            most = max(most, sum(held.values()))
+            held = {value: nbytes for value, nbytes in held.items() if last[value] > number}
+        return most
 
     def _tasks(self, heads: list[str], others: list[str], blocks: str) -> tuple[list[str], list[str]]:
         """The loops that become tasks, and those between them and the sweeps; where heads are few, rows are cut too."""
