@@ -20,7 +20,7 @@ from math import prod
 
 from codegen.bounds import Bound
 from codegen.index import Axis
-from codegen.kernel import Contraction, Home, Kernel, Statement
+from codegen.kernel import Contraction, Expression, Home, Kernel, Statement
 from codegen.nest import Compute, reads_of
 from codegen.placement import memory_index
 from codegen.regions import needed_regions
@@ -158,8 +158,14 @@ class _Rows(Plan):
         side = sides(contraction, vector)
         operand = getattr(contraction, side.lanes)
         if side.stride_of_vector != 1 and not sums_rows and operand_stride(operand, self.rows) == 0:
-            self.do(Stage(side.lanes, number, packed_at, (column_tiles, *summed, vectors, lane), lane))
+            turned = next((name for name in summed if self._is_turned(operand, name)), "")
+            self.do(Stage(side.lanes, number, packed_at, (column_tiles, *summed, vectors, lane), lane, turned))
         self._bound(number, around)
+
+    def _is_turned(self, operand: Expression, name: str) -> bool:
+        """Whether an operand that is not contiguous along the lanes is so along a summed axis, for blocks of it."""
+        axis = self.nest.names[name]
+        return axis.limit is None and 2 * axis.extent >= self.lanes and operand_stride(operand, axis) == 1
 
     def _vector_axis(self, statement: Statement, free: list[Axis]) -> Axis:
         """The axis along which the result is contiguous; the longest where there is none."""
