@@ -378,9 +378,10 @@ def test_a_recurrent_network(agree: Agree, normal: Any) -> None:
     state, x, w = (ir.parameter(i, dtypes.float32, shape) for i, shape in enumerate(((4, 8), (4, 8), (8, 8))))
     new = ir.tanh(ir.add(matmul(state, w), x))
     body = ir.Body((state, w, x), (new, w, new))
-    agree(lambda s, xs, w: ir.results_of(ir.scan(body, [s, w], [xs]))[0], normal(4, 8), normal(7, 4, 8), normal(8, 8))
+    weights = 0.3 * normal(8, 8)  # larger ones make rounding grow from step to step
+    agree(lambda s, xs, w: ir.results_of(ir.scan(body, [s, w], [xs]))[0], normal(4, 8), normal(7, 4, 8), weights)
     agree(with_gradients(lambda s, xs, w: ir.project(ir.scan(body, [s, w], [xs]), 2)), normal(4, 8), normal(7, 4, 8),
-          normal(8, 8))
+          weights)
 
 
 def test_calls(agree: Agree, normal: Any) -> None:
