@@ -44,6 +44,7 @@ class CopyBlock(Step):
         if isinstance(statement, Statement):
             compute.statement = replace(statement, expression=rewriter(statement.expression))
             return
+        assert isinstance(statement, ScanStatement)
         outputs = []
         for value, expression, indices in statement.outputs:
             if blocks.crosses(value, indices):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from codegen.index import Atom, Axis, Dynamic, Index
 from codegen.kernel import Apply, Expression, Guard, Guarded, IndexValue, Read
+from ir.dtype import DType
 
 
 def indices_of(expression: Expression) -> tuple[Index, ...]:
@@ -45,6 +46,13 @@ def walk(*roots: Expression) -> Iterator[Expression]:
                 stack.extend((child, False) for child in reversed(below))
             else:
                 yield expression
+
+
+def dtype_of(expression: Expression) -> DType:
+    """The type of an expression's value."""
+    while isinstance(expression, Guarded):
+        expression = expression.inside
+    return expression.value.dtype if isinstance(expression, Read) else expression.dtype
 
 
 def axes_of(*roots: Expression) -> frozenset[Axis]:

@@ -151,6 +151,27 @@ class Boundary(NamedTuple):
 
 
 @dataclass
+class SortStatement:
+    """The positions of the elements along ``axis`` in order, for every point of ``axes`` (which do not contain it).
+
+    ``expression`` is an element, in ``axes`` and ``axis``; the position of the one that comes at place ``axis`` is
+    stored as ``value`` at ``indices``, for the first ``count`` places. Equal elements stay in their order, NaN counts
+    as larger than everything.
+    """
+
+    value: Node
+    axes: tuple[Axis, ...]
+    axis: Axis
+    expression: Expression
+    indices: tuple[Index, ...]
+    descending: bool
+    count: int
+
+
+AnyStatement = Union[Statement, ScanStatement, SortStatement]
+
+
+@dataclass
 class Kernel:
     """Statements in order under the shared outer loops ``axes``. Equal loops are the same Axis object throughout:
     the outer axes in every statement, inner axes wherever the crossing read uses a bare axis.
@@ -169,7 +190,7 @@ class Kernel:
     name: str
     strategy: str
     axes: tuple[Axis, ...]
-    statements: list[Statement | ScanStatement]
+    statements: list[AnyStatement]
     inputs: tuple[Node, ...]
     outputs: tuple[Node, ...]
     in_place: dict[Node, Node] = field(default_factory=dict)

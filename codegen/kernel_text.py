@@ -25,6 +25,7 @@ from codegen.kernel import (
     ScanLoop,
     ScanStatement,
     Schedule,
+    SortStatement,
     Statement,
 )
 from ir.node import Node
@@ -151,6 +152,8 @@ def _kernel_lines(kernel: Kernel, names: _Names) -> list[str]:
         expressions = _Expressions(names, shared)
         if isinstance(statement, ScanStatement):
             described = _scan_lines(statement, names, expressions)
+        elif isinstance(statement, SortStatement):
+            described = [_sort_line(statement, names, expressions)]
         else:
             described = [_statement_line(statement, names, expressions)]
         lines += [f"    {line}" for line in shared] + [f"  {line}" for line in described]
@@ -184,6 +187,14 @@ def _scan_lines(statement: ScanStatement, names: _Names, expressions: _Expressio
         last = names.value(statement.carries[carry][0])
         lines.append(f"  {names.value(value)}: {_type(value)} at {names.indices(indices)} = last {last}")
     return lines
+
+
+def _sort_line(statement: SortStatement, names: _Names, expressions: _Expressions) -> str:
+    order = "falling" if statement.descending else "rising"
+    along = f"along {names.axes([statement.axis])}"
+    what = f"first {statement.count} in {order} order {along} of {expressions.text(statement.expression)}"
+    place = f"{names.value(statement.value)}: {_type(statement.value)} at {names.indices(statement.indices)}"
+    return f"{place} = {what} for {names.axes(statement.axes)}"
 
 
 def _type(value: Node) -> str:

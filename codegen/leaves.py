@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from codegen.accumulators import Accumulators, Key
 from codegen.evaluate import Conditions, Evaluator, Point
+from codegen.expression import dtype_of
 from codegen.guarded_loops import is_false, masks
 from codegen.index import Atom as IndexAtom
 from codegen.index import Axis, Index
-from codegen.kernel import Apply, Expression, Guard, Guarded, Home, Read, ScanStatement, Statement
+from codegen.kernel import Apply, Expression, Guard, Home, Read, ScanStatement, SortStatement, Statement
 from codegen.loop_builder import LoopBuilder, literal
 from codegen.loops import Atom, Buffer, If, ScatterStore
 from codegen.monoids import (
@@ -28,6 +29,7 @@ from codegen.monoids import (
 )
 from codegen.nest import Compute, Nest, produced_values
 from codegen.placement import Placement, memory_index
+from codegen.sorting import SHORTEST, RowSort, key_dtype, places_by_counting, rising_key
 from codegen.steps import ScheduleError
 from codegen.transposition import transposed
 from ir.dtype import DType, dtypes
@@ -126,6 +128,8 @@ class LeafWriter:
         statement, point = compute.statement, self.point()
         if isinstance(statement, ScanStatement):
             self._scan(compute.number, statement, point)
+        elif isinstance(statement, SortStatement):
+            self._sort(compute.number, statement)
         elif statement.scatter:
             self._scatter(statement, point)
         elif statement.reduced:
@@ -305,7 +309,7 @@ class LeafWriter:
         if isinstance(statement, ScanStatement):
             self._finish_scan(statement, states)
             return
-        assert statement.monoid is not None
+        assert isinstance(statement, Statement) and statement.monoid is not None
         groups: dict[tuple[Index, ...], list[Key]] = {}
         for key in states:
             groups.setdefault(key.indices, []).append(key)
@@ -361,6 +365,54 @@ class LeafWriter:
                     place = self.buffers[value], memory_index(value, self._resolved(indices, self.evaluator(point)))
                     self.store(*place, state[0], point)
 
+    def _sort(self, number: int, statement: SortStatement) -> None:
+        """The positions of one row, in order."""
+        if self.vector is not None:
+            raise ScheduleError("a row is sorted element by element: its loops cannot be lanes")
+        length, dtype = statement.axis.extent, key_dtype(dtype_of(statement.expression))
+        if length < SHORTEST:
+            self._sort_by_counting(statement)
+            return
+        axis = Axis(length)
+
+        def key(position: Atom) -> Atom:
+            self.variables[axis], self.axes[statement.axis] = position, Index(((axis, 1),))
+            value = self.evaluator(self.point()).expression(statement.expression)
+            del self.axes[statement.axis]
+            return rising_key(self.builder, value, statement.descending)
+
+        def store(place: Atom, position: Atom) -> None:
+            self.variables[axis], self.axes[statement.axis] = place, Index(((axis, 1),))
+            point = self.point()
+            indices = self._resolved(statement.indices, self.evaluator(point))
+            self.store(*self._place(statement.value, indices), position, point)
+            del self.axes[statement.axis]
+
+        RowSort(self.builder, length, statement.count, dtype, f"sort{number}").write(key, store)
+
+    def _sort_by_counting(self, statement: SortStatement) -> None:
+        """A short row in the lanes of one vector: each position goes to the place that counting gives."""
+        length, builder = statement.axis.extent, self.builder
+        row = Axis(1 << (length - 1).bit_length())
+        lanes = row.extent
+        mask = self.lane_mask(Lanes(row, length))
+        self.vector, self.axes[statement.axis] = (row, lanes, mask), Index.of(row)
+        point = self.point()
+        value = builder.splat(self.evaluator(point).expression(statement.expression), lanes)
+        self.vector, self.axes[statement.axis] = None, Index()
+        places = places_by_counting(builder, rising_key(builder, value, statement.descending), length)
+        point = self.point()
+        buffer, index = self._place(statement.value, self._resolved(statement.indices, self.evaluator(point)))
+        ones = memory_index(statement.value, statement.indices).coefficient(statement.axis)
+        wide = builder.convert(places, dtypes.int64)
+        scaled = builder.apply("mul", wide, literal(ones, dtypes.int64)) if ones != 1 else wide
+        indices = builder.apply("add", builder.splat(self.evaluator(point).index(index), lanes), scaled)
+        if statement.count < length:
+            wanted = builder.compare("less", places, literal(statement.count, dtypes.int32))
+            mask = wanted if mask is None else builder.apply("bit_and", mask, wanted)
+        builder.append(ScatterStore(buffer, indices, builder.lane_index(dtypes.int32, lanes), mask))
+        del self.axes[statement.axis]
+
     def _scatter(self, statement: Statement, point: Point) -> None:
         """One update (or one for every lane, along an axis on which the target does not depend dynamically)."""
         evaluator = self.evaluator(point)
@@ -404,7 +456,4 @@ def _reduced_dtype(statement: Statement) -> DType:
     """The type that values are accumulated in, before widening: that of the result, but of the operand for argmax."""
     if statement.monoid not in ("argmax", "argmin"):
         return statement.value.dtype
-    expression = statement.expression
-    while isinstance(expression, Guarded):
-        expression = expression.inside
-    return expression.value.dtype if isinstance(expression, Read) else expression.dtype
+    return dtype_of(statement.expression)

@@ -14,7 +14,17 @@ from typing import NamedTuple, Union
 
 from codegen.expression import walk
 from codegen.index import Atom, Axis, Index
-from codegen.kernel import Expression, Guard, Home, Kernel, Read, ScanStatement, Statement
+from codegen.kernel import (
+    AnyStatement,
+    Expression,
+    Guard,
+    Home,
+    Kernel,
+    Read,
+    ScanStatement,
+    SortStatement,
+    Statement,
+)
 
 
 class Kind(Enum):
@@ -39,7 +49,7 @@ class Kind(Enum):
 class Compute:
     """A leaf: one statement, computed at every point of the loops around it."""
 
-    statement: Statement | ScanStatement
+    statement: AnyStatement
     number: int
 
 
@@ -169,7 +179,7 @@ class Nest:
     def reduces(self, compute: Compute, axis: Axis) -> bool:
         """True where the loop over ``axis`` runs along an axis that the statement reduces (or scans) over."""
         statement = compute.statement
-        along = statement.reduced if isinstance(statement, Statement) else frozenset({statement.axis})
+        along = statement.reduced if isinstance(statement, Statement) else frozenset(_serial_axes(statement))
         return not along.isdisjoint(self.origins[axis])
 
 
@@ -201,7 +211,7 @@ def _name_axes(nest: Nest, kernel: Kernel) -> None:
     for number, axis in enumerate(kernel.axes):
         nest.add_axis(f"i{number}", axis, frozenset({axis}))
     for statement in kernel.statements:
-        reduced = statement.reduced if isinstance(statement, Statement) else {statement.axis}
+        reduced = statement.reduced if isinstance(statement, Statement) else _serial_axes(statement)
         for axis in _inner_axes(kernel, statement):
             if axis not in nest.origins:
                 prefix = "k" if axis in reduced else "j"
@@ -209,10 +219,15 @@ def _name_axes(nest: Nest, kernel: Kernel) -> None:
                 nest.add_axis(f"{prefix}{number}", axis, frozenset({axis}))
 
 
-def _inner_axes(kernel: Kernel, statement: Statement | ScanStatement) -> tuple[Axis, ...]:
-    axes = statement.axes if isinstance(statement, Statement) else (*statement.axes, statement.axis)
+def _inner_axes(kernel: Kernel, statement: AnyStatement) -> tuple[Axis, ...]:
+    axes = statement.axes if isinstance(statement, Statement) else (*statement.axes, *_serial_axes(statement))
     outer = set(kernel.axes)
     return tuple(axis for axis in axes if axis not in outer)
+
+
+def _serial_axes(statement: ScanStatement | SortStatement) -> tuple[Axis, ...]:
+    """The axes of loops whose iterations depend on each other (a sort writes its own loops)."""
+    return (statement.axis,) if isinstance(statement, ScanStatement) else ()
 
 
 def _wrap(axes: tuple[Axis, ...], body: list[Item]) -> list[Item]:
@@ -237,11 +252,13 @@ class _Sweep:
             self.contracts = statement.contraction is not None
             # a reduction is complete only after the sweep: nothing inside may read it
             self.produced[statement.value] = None if statement.reduced or statement.scatter else statement
+        elif isinstance(statement, SortStatement):
+            self.produced[statement.value] = None
         else:
             for value, _, _ in (*statement.outputs, *statement.finals):
                 self.produced[value] = None
 
-    def accepts(self, statement: Statement | ScanStatement, inner: tuple[Axis, ...]) -> bool:
+    def accepts(self, statement: AnyStatement, inner: tuple[Axis, ...]) -> bool:
         """True where the statement can be computed in the same iterations."""
         if not isinstance(statement, Statement) or statement.scatter or set(inner) != set(self.inner):
             return False
@@ -257,15 +274,15 @@ class _Sweep:
         return True
 
 
-def expressions_of(statement: Statement | ScanStatement) -> tuple[Expression, ...]:
+def expressions_of(statement: AnyStatement) -> tuple[Expression, ...]:
     """The root expressions of a statement."""
-    if isinstance(statement, Statement):
+    if not isinstance(statement, ScanStatement):
         return (statement.expression,)
     carries = tuple(expression for _, start, step in statement.carries for expression in (start, step))
     return (*carries, *(expression for _, expression, _ in statement.outputs))
 
 
-def reads_of(statement: Statement | ScanStatement) -> Iterator[Read]:
+def reads_of(statement: AnyStatement) -> Iterator[Read]:
     """Every read of a statement, also those inside dynamic indices and guards."""
     roots = list(expressions_of(statement))
     if isinstance(statement, Statement):
@@ -276,11 +293,11 @@ def reads_of(statement: Statement | ScanStatement) -> Iterator[Read]:
             yield expression
 
 
-def produced_values(kernel: Kernel) -> dict[object, Statement | ScanStatement]:
+def produced_values(kernel: Kernel) -> dict[object, AnyStatement]:
     """Every value that a statement of the kernel computes (the last such statement of each)."""
-    produced: dict[object, Statement | ScanStatement] = {}
+    produced: dict[object, AnyStatement] = {}
     for statement in kernel.statements:
-        if isinstance(statement, Statement):
+        if not isinstance(statement, ScanStatement):
             produced[statement.value] = statement
         else:
             for value, _, _ in (*statement.outputs, *statement.finals):
@@ -293,7 +310,7 @@ def is_bounded(loop: Loop) -> bool:
     return loop.start is not None or loop.stop is not None or bool(loop.pieces)
 
 
-def is_accumulator(statement: Statement | ScanStatement) -> bool:
+def is_accumulator(statement: AnyStatement) -> bool:
     return isinstance(statement, Statement) and statement.home is Home.ACCUMULATOR
 
 
@@ -318,8 +335,10 @@ def format_nest(nest: Nest) -> str:
     return "\n".join(lines)
 
 
-def _describe(statement: Statement | ScanStatement) -> str:
+def _describe(statement: AnyStatement) -> str:
     if isinstance(statement, ScanStatement):
         return f"scan of {len(statement.carries)} values"
+    if isinstance(statement, SortStatement):
+        return f"order of {statement.axis.extent} elements"
     what = (statement.scatter and f"scatter {statement.scatter}") or statement.monoid or "point"
     return f"{what} -> {statement.home.value}"

@@ -12,7 +12,7 @@ from typing import Any
 
 from codegen.expression import Rewriter
 from codegen.index import Atom, Axis, Index
-from codegen.kernel import Contraction, Home, Kernel, Read, ScanStatement, Statement
+from codegen.kernel import AnyStatement, Contraction, Home, Kernel, Read, Statement
 from codegen.monoids import accumulator_dtype
 from codegen.nest import reads_of
 from codegen.placement import memory_extents, memory_index
@@ -137,7 +137,7 @@ def _chunked(kernel: Kernel, reductions: list[Statement], axis: Axis, chunks: in
     outer = (chunk, *[inside if part is axis else part for part in kernel.axes])
     partials = {s.value: Temporary(accumulator_dtype(s.monoid or "sum", s.value.dtype),
                                    (chunks, *memory_extents(s.value))) for s in reductions}
-    first: list[Statement | ScanStatement] = []
+    first: list[AnyStatement] = []
     for s in kernel.statements:
         changed = change.statement(s)
         first.append(_partial(changed, partials[changed.value], chunk) if any(s is r for r in reductions) else changed)
@@ -168,14 +168,14 @@ def cut_sum(kernel: Kernel, statement: Statement, axis: Axis, chunks: int, last:
     count = Axis(chunks)
     total = replace(statement, axes=(*free, count), expression=Read(value, (Index.of(count), *indices)),
                     reduced=frozenset({count}), contraction=None)
-    rest: list[Statement | ScanStatement] = [total if s is statement else s for s in kernel.statements]
+    rest: list[AnyStatement] = [total if s is statement else s for s in kernel.statements]
     needed = dict.fromkeys(r.value for s in rest for r in reads_of(s))
     produced = {s.value for s in rest if isinstance(s, Statement)}
     inputs = tuple(v for v in needed if v not in produced)
     return main, replace(kernel, strategy="column reduction", statements=rest, inputs=inputs)
 
 
-def _settled(statement: Statement | ScanStatement) -> Statement | ScanStatement:
+def _settled(statement: AnyStatement) -> AnyStatement:
     """A reduction over outer loops, carried out in its own buffer."""
     return replace(statement, home=Home.MEMORY) if isinstance(statement, Statement) else statement
 
@@ -189,7 +189,7 @@ class _AxisChange:
     inside: Axis
     meaning: Index
 
-    def statement(self, statement: Statement | ScanStatement) -> Statement:
+    def statement(self, statement: AnyStatement) -> Statement:
         assert isinstance(statement, Statement)
         if self.axis not in statement.axes:
             return statement

@@ -14,7 +14,7 @@ from math import prod
 from typing import NamedTuple
 
 from codegen.index import Atom, Index
-from codegen.kernel import Home, ScanStatement, Statement
+from codegen.kernel import Home, ScanStatement, SortStatement, Statement
 from codegen.loops import Buffer, Space
 from codegen.nest import Compute, Kind, Loop, Nest, Path, reads_of
 from codegen.steps import ScheduleError
@@ -166,6 +166,8 @@ class _Producer(NamedTuple):
 
 def _producers(nest: Nest, compute: Compute, path: Path) -> list[_Producer]:
     statement = compute.statement
+    if isinstance(statement, SortStatement):
+        return []
     if isinstance(statement, ScanStatement):
         return [_Producer(value, compute, path, indices, Home.MEMORY if value in nest.kernel.outputs else Home.SCRATCH)
                 for value, _, indices in statement.outputs]
@@ -174,7 +176,7 @@ def _producers(nest: Nest, compute: Compute, path: Path) -> list[_Producer]:
 
 def _reduction(nest: Nest, compute: Compute, path: Path) -> Reduction | None:
     statement = compute.statement
-    if isinstance(statement, Statement) and not statement.reduced:
+    if isinstance(statement, SortStatement) or (isinstance(statement, Statement) and not statement.reduced):
         return None
     along = [nest.reduces(compute, loop.axis) for loop in path]
     if True not in along:

@@ -12,6 +12,7 @@ from typing import Any
 from codegen.expression import walk
 from codegen.index import Atom, Axis, Dynamic, Index, Symbol
 from codegen.kernel import (
+    AnyStatement,
     Apply,
     Constant,
     Expression,
@@ -21,7 +22,7 @@ from codegen.kernel import (
     Kernel,
     Read,
     ScanStatement,
-    Statement,
+    SortStatement,
 )
 from ir.node import Node
 
@@ -106,8 +107,12 @@ class Structure:
         return ("guarded", self._guards(expression.guards), self._expressions[id(expression.inside)],
                 self._expressions[id(expression.fill)])
 
-    def _statement(self, statement: Statement | ScanStatement) -> Key:
+    def _statement(self, statement: AnyStatement) -> Key:
         axes = tuple([self._axis(axis) for axis in statement.axes])
+        if isinstance(statement, SortStatement):
+            return ("sort", axes, self._axis(statement.axis), self._value(statement.value),
+                    self._expression(statement.expression), tuple(map(self._index, statement.indices)),
+                    statement.descending, statement.count)
         if isinstance(statement, ScanStatement):
             return ("scan", axes, self._axis(statement.axis),
                     tuple([(self._value(name), self._expression(start), self._expression(step))

@@ -115,6 +115,11 @@ def _skew(node: Node, new_of: Values, size: Size) -> Node:
 # ------------------------------------------------------------------------------------------- several operands
 
 
+def _argsort(node: Node, new_of: Values, size: Size) -> Node:
+    axis, *rest = node.attributes
+    return ir.argsort(_only(node, new_of), axis + 1, *rest)
+
+
 def _concat(node: Node, new_of: Values, size: Size) -> Node:
     return ir.concat([widened(x, new_of, size) for x in node.operands], node.attributes.axis + 1)
 
@@ -133,9 +138,9 @@ def _scatter(node: Node, new_of: Values, size: Size) -> Node:
 
 
 _RULES: dict[str, Rule] = {
-    "bitcast": _same, "cast": _same, "concat": _concat, "contiguous": _same, "expand": _expand, "flip": _flip,
-    "gather": _gather, "pad": _pad, "permute": _permute, "reduce": _reduce, "reshape": _reshape, "scatter": _scatter,
-    "skew": _skew, "slice": _slice, "stop_gradient": _same, "window": _window,
+    "argsort": _argsort, "bitcast": _same, "cast": _same, "concat": _concat, "contiguous": _same, "expand": _expand,
+    "flip": _flip, "gather": _gather, "pad": _pad, "permute": _permute, "reduce": _reduce, "reshape": _reshape,
+    "scatter": _scatter, "skew": _skew, "slice": _slice, "stop_gradient": _same, "window": _window,
 }
 
 

@@ -175,9 +175,10 @@ class FunctionEmitter:
         self.values[variable] = self._renamed(value, variable.name)
 
     def _renamed(self, value: Value, name: str) -> Value:
-        """``value`` called ``name`` if the last instruction made it, so that dumps read like the loop IR."""
+        """``value`` called ``name`` if the last instruction made it and nothing else names it yet, so that dumps read
+        like the loop IR."""
         lines = self.builder.lines
-        if lines:
+        if lines and value.text.startswith("%."):
             made, _, instruction = lines[-1].partition(" = ")
             if made[2:] == value.text:
                 readable = self.unique_name(name)

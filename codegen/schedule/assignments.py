@@ -12,7 +12,7 @@ from codegen.index import Axis, Index
 from codegen.kernel import Read
 from codegen.schedule.access import as_index
 from codegen.schedule.axes import extents
-from codegen.schedule.computation import Access, Computation, Kind, Loops, producers_of
+from codegen.schedule.computation import READERS_OF_MEMORY, Access, Computation, Kind, Loops, producers_of
 from ir.node import Node, located, make_node, tagged
 from ir.op import GraphError, NoAttributes
 from ir.ops.marker import CONTIGUOUS
@@ -87,7 +87,7 @@ def _sorted_with_copies(order: list[Computation], overwrites: Overwrites,
             return result
         done = set(result)
         stuck = {computation: None for computation in order if computation not in done}
-        reads = ((reader, access.value) for reader in stuck if reader.kind is not Kind.SCAN
+        reads = ((reader, access.value) for reader in stuck if reader.kind not in READERS_OF_MEMORY
                  for access in reader.accesses
                  if access.value in overwrites.by and producers.get(access.value) not in stuck)
         found = next(((reader, value) for reader, value in reads if value is not reader.overwrites), None)

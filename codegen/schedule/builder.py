@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate, count
 
 from codegen.expression import dynamic_index, guarded
-from codegen.index import ZERO, Index
-from codegen.kernel import Apply, Constant, Expression, Guard, IndexValue, Read
+from codegen.index import ZERO, Axis, Index
+from codegen.kernel import Apply, Constant, Expression, Guard, IndexValue, Read, SortStatement
 from codegen.schedule.access import Binding, Site, as_index, element, is_view, locate, sliced, within, zero
 from codegen.schedule.axes import Refinement, extents
 from codegen.schedule.computation import Access, Computation, Kind, Loops
@@ -284,6 +284,16 @@ class Builder:
     def _scan(self, node: Node) -> None:
         add_scan(self, node, self._projected[node])
 
+    def _argsort(self, node: Node) -> None:
+        source, (axis, descending, count) = node.operands[0], node.attributes
+        loops = [self.loops.new(node, i) for i in range(len(node.shape)) if i != axis]
+        along = Axis(extents(source)[axis])
+        indices = sliced([dimension.index for dimension in loops], (axis, Index.of(along)))
+        axes = tuple([a for dimension in loops for a in dimension.axes])
+        statement = SortStatement(node, axes, along, self.operand(source, indices), indices, descending, count)
+        self.add(Computation(node, Kind.SORT, (*axes, along), (), Read(node, ()), whole=False, required=True,
+                             scan=statement))
+
     def _scatters_into(self, target: Node, value: Node) -> bool:
         """Whether ``value`` is the target with updates that do not depend on it: these can go right into the buffer."""
         if value.op.name != "scatter" or value.operands[0] is not target or value in self._outputs:
@@ -338,5 +348,5 @@ def _before(index: Index, bound: Index) -> Guard:
 _MAKERS: dict[str, Callable[[Builder, Node], None]] = {
     "reduce": Builder._reduction, "gather": Builder._gather, "scatter": Builder._scatter,
     "assign": Builder._assign, "contiguous": Builder._contiguous, "concat": Builder._concat,
-    "scan": Builder._scan,
+    "scan": Builder._scan, "argsort": Builder._argsort,
 }

@@ -18,7 +18,7 @@ from codegen.kernel import Contraction, Expression, Guard
 from ir.node import Node
 
 if TYPE_CHECKING:
-    from codegen.kernel import ScanLoop, ScanStatement
+    from codegen.kernel import ScanLoop, ScanStatement, SortStatement
 
 
 class Kind(Enum):
@@ -28,6 +28,7 @@ class Kind(Enum):
     REDUCTION = "reduction"
     SCATTER = "scatter"
     SCAN = "scan"
+    SORT = "sort"
     JOIN = "join"  # a value that others write in parts: nothing is left to compute
 
 
@@ -56,7 +57,8 @@ class Row(NamedTuple):
     along: frozenset[Axis]
 
 
-KINDS_ALONE = frozenset({Kind.SCATTER, Kind.SCAN, Kind.JOIN})  # never in one kernel with another computation
+KINDS_ALONE = frozenset({Kind.SCATTER, Kind.SCAN, Kind.SORT, Kind.JOIN})  # never in one kernel with another computation
+READERS_OF_MEMORY = frozenset({Kind.SCAN, Kind.SORT})  # into which nothing is inlined
 
 
 @dataclass(eq=False)
@@ -98,7 +100,7 @@ class Computation:
     inlined: bool = False
     contraction: Contraction | None = None
     row: Row | None = None
-    scan: ScanLoop | ScanStatement | None = None
+    scan: ScanLoop | ScanStatement | SortStatement | None = None
 
     def __post_init__(self) -> None:
         self.values = self.values or (self.node,)

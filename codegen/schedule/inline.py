@@ -13,7 +13,7 @@ from codegen.expression import Rewriter, walk
 from codegen.index import Index
 from codegen.kernel import Expression, Read
 from codegen.schedule.assignments import Overwrites
-from codegen.schedule.computation import Access, Computation, Kind, is_identity, producers_of
+from codegen.schedule.computation import READERS_OF_MEMORY, Access, Computation, Kind, is_identity, producers_of
 from codegen.schedule.cost import OPERATION_COST, Limits, bytes_of
 from ir.node import Node
 
@@ -75,7 +75,7 @@ class _Decision:
         if computation.kind is not Kind.POINTWISE or computation.required or computation.owner is not None:
             return
         if self._is_needed_after_overwriting(computation) or any(
-                reader.kind is Kind.SCAN for reader in computation.readers):
+                reader.kind in READERS_OF_MEMORY for reader in computation.readers):
             return
         if computation in self._free_cost:
             computation.inlined = self._free_cost[computation] <= _CHEAP
@@ -184,7 +184,7 @@ def expression_at(producer: Computation, indices: tuple[Index, ...]) -> Expressi
 
 def effective_accesses(computation: Computation) -> list[Access]:
     """What the whole expression reads, each element of a value once."""
-    if computation.kind in (Kind.SCAN, Kind.JOIN):
+    if computation.kind in (*READERS_OF_MEMORY, Kind.JOIN):
         return computation.accesses
     dynamic = [atom.expression for index in computation.indices for atom in index.dynamics]
     found: dict[tuple[Node, tuple[Index, ...]], Access] = {}

@@ -8,7 +8,7 @@ from math import prod
 
 from codegen.expression import Rewriter, walk
 from codegen.index import Atom, Axis, Index
-from codegen.kernel import Apply, Contraction, Expression, Home, Kernel, Read, ScanStatement, Statement
+from codegen.kernel import Apply, Contraction, Expression, Home, Kernel, Read, ScanStatement, SortStatement, Statement
 from codegen.schedule.coalesce import flat_address, joined_axes
 from codegen.schedule.computation import Computation
 from codegen.schedule.cost import OPERATION_COST, bytes_of
@@ -21,6 +21,8 @@ def build_kernel(partition: Partition, group: Group) -> Kernel:
     members = _in_order(partition, group)
     if isinstance(members[0].scan, ScanStatement):
         return _scan_kernel(members[0], members[0].scan)
+    if isinstance(members[0].scan, SortStatement):
+        return _sort_kernel(members[0].scan)
     stored = {member.node for member in members if partition.is_stored(member)}
     outer, statements = _statements(partition, group, members)
     statements = _fold(statements, stored, {member.node: member.overwrites for member in group.writers})
@@ -317,3 +319,12 @@ def _scan_kernel(member: Computation, scan: ScanStatement) -> Kernel:
     extents = "x".join(str(axis.extent) for axis in (*scan.axes, scan.axis))
     return Kernel(f"scan_{extents}", "scan", scan.axes, [scan], inputs, member.values,
                   bytes_moved=sum(map(bytes_of, (*inputs, *member.values))), flops=points * each)
+
+
+def _sort_kernel(sort: SortStatement) -> Kernel:
+    """The kernel that puts rows in order; every row is independent of the others."""
+    reads = (part.value for part in walk(sort.expression) if isinstance(part, Read))
+    inputs = tuple(dict.fromkeys(reads))
+    extents = "x".join(str(axis.extent) for axis in (*sort.axes, sort.axis))
+    return Kernel(f"sort_{extents}", "sort", sort.axes, [sort], inputs, (sort.value,),
+                  bytes_moved=sum(map(bytes_of, (*inputs, sort.value))))

@@ -97,4 +97,5 @@ def _demand(member: Computation) -> str:
         return "a part of a value in memory"
     if member.kind is Kind.POINTWISE and member.node.op.name == "contiguous":
         return "contiguous() asks for a value in memory"
-    return "an output" if member.kind not in (Kind.SCATTER, Kind.SCAN) else f"the result of a {member.kind.value}"
+    alone = member.kind in (Kind.SCATTER, Kind.SCAN, Kind.SORT)
+    return f"the result of a {member.kind.value}" if alone else "an output"

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from codegen.expression import Rewriter
 from codegen.index import Axis, Index
 from codegen.kernel import Expression, Read
-from codegen.schedule.computation import Access, Computation, Kind
+from codegen.schedule.computation import READERS_OF_MEMORY, Access, Computation, Kind
 from codegen.schedule.cost import bytes_of, expression_cost
 from codegen.schedule.group import Group
 from codegen.schedule.inline import effective_accesses
@@ -62,7 +62,7 @@ def _outside_readers(merger: Merger, value: Computation) -> list[Computation]:
 def _pays(merger: Merger, value: Computation, readers: list[Computation]) -> bool:
     """Whether computing the value in all its outside readers moves fewer bytes, for a bearable number of operations."""
     partition = merger.partition
-    if any(reader.contraction is not None or reader.kind in (Kind.SCAN, Kind.SCATTER) for reader in readers):
+    if any(reader.contraction is not None or reader.kind in (*READERS_OF_MEMORY, Kind.SCATTER) for reader in readers):
         return False
     groups = list(dict.fromkeys(partition.group_of[reader] for reader in readers))
     if any(group.operations + value.operations > partition.limits.kernel for group in groups):

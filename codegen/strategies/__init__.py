@@ -5,12 +5,13 @@
 - ``sweeps``: elementwise kernels and reductions, by rows or by columns;
 - ``scatter``: updates in their order, apart along the axes on which they cannot meet;
 - ``scan``: recurrences;
+- ``sort``: rows put in order, by their digits;
 - ``gpu``: which of the strategies for GPUs a kernel gets.
 """
 
 from __future__ import annotations
 
-from codegen.kernel import Kernel, ScanStatement, Statement
+from codegen.kernel import Kernel, ScanStatement, SortStatement, Statement
 from codegen.partials import without_accumulators
 from codegen.strategies.attention import plan_attention
 from codegen.strategies.contraction import plan_contraction
@@ -18,6 +19,7 @@ from codegen.strategies.gpu import plan_gpu
 from codegen.strategies.plan import Plan
 from codegen.strategies.scan import plan_scan
 from codegen.strategies.scatter import plan_scatter
+from codegen.strategies.sort import plan_sort
 from codegen.strategies.sweeps import plan_sweeps
 from codegen.target import Target
 
@@ -32,6 +34,8 @@ def plan_kernel(kernel: Kernel, target: Target) -> list[Plan]:
 def _plans(kernel: Kernel, target: Target) -> list[Plan]:
     if target.kind == "cuda":
         return [plan_gpu(kernel, target)]
+    if any(isinstance(statement, SortStatement) for statement in kernel.statements):
+        return [plan_sort(kernel, target)]
     if any(isinstance(statement, ScanStatement) for statement in kernel.statements):
         return [plan_scan(kernel, target)]
     if any(isinstance(statement, Statement) and statement.scatter for statement in kernel.statements):

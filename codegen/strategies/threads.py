@@ -1,7 +1,7 @@
 """GPU: outer loops become the threads of a grid, one iteration or packet each; inner loops are serial in a thread.
 
 Right for elementwise kernels and column reductions, where neighbouring threads touch neighbouring elements; a scatter
-or a scan runs so too, over the axes on which its iterations are independent.
+a scan or a sort runs so too, over the axes on which its iterations are independent.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import prod
 
 from codegen.index import Axis
-from codegen.kernel import Kernel, ScanStatement, Statement
+from codegen.kernel import Kernel, Statement
 from codegen.nest import reads_of
 from codegen.placement import memory_index
 from codegen.steps import Bind
@@ -73,7 +73,7 @@ def _independent_axes(kernel: Kernel) -> list[Axis]:
     """The axes around every statement along which iterations neither reduce, scan nor scatter into each other."""
     candidates: list[Axis] | None = None
     for statement in kernel.statements:
-        if isinstance(statement, ScanStatement):
+        if not isinstance(statement, Statement):
             own = list(statement.axes)
         elif statement.scatter:
             own = separating_axes(statement)

@@ -33,6 +33,7 @@ from ir.ops.flip import FLIP, flip
 from ir.ops.concat import CONCAT, concat
 from ir.ops.skew import SKEW, fold, skew
 from ir.ops.window import WINDOW, window
+from ir.ops.argsort import ARGSORT, argsort
 from ir.ops.gather import GATHER, gather
 from ir.ops.scatter import SCATTER, scatter
 from ir.ops.marker import CONTIGUOUS, STOP_GRADIENT, contiguous, stop_gradient
@@ -45,19 +46,19 @@ OPS: dict[str, Op] = {
     **ELEMENTWISE,
     **{str(op.name): op for op in (
         CONSTANT, BUFFER, PARAMETER, IOTA, CAST, BITCAST, REDUCE, RESHAPE, PERMUTE, EXPAND, PAD, SLICE, FLIP, CONCAT,
-        WINDOW, SKEW, GATHER, SCATTER, SCAN, CALL, PROJECT, ASSIGN, CONTIGUOUS, STOP_GRADIENT,
+        WINDOW, SKEW, ARGSORT, GATHER, SCATTER, SCAN, CALL, PROJECT, ASSIGN, CONTIGUOUS, STOP_GRADIENT,
     )},
 }
 
 __all__ = [
-    "ASSIGN", "BITCAST", "BUFFER", "CALL", "CAST", "CONCAT", "CONSTANT", "CONTIGUOUS", "ELEMENTWISE", "EXPAND", "FLIP",
-    "GATHER", "IOTA", "OPS", "PAD", "PARAMETER", "PERMUTE", "PROJECT", "REDUCE", "RESHAPE", "SCAN", "SCATTER", "SKEW",
-    "SLICE", "STOP_GRADIENT", "WINDOW", "Body", "ElementwiseOp", "abs", "add", "assign", "bit_and", "bit_not", "bit_or",
-    "bit_xor", "bitcast", "buffer", "call", "cast", "ceil", "concat", "constant", "constant_like", "constant_value",
-    "contiguous", "cos", "dimension_value", "div", "equal", "erf", "exp", "exp2", "expand", "flip", "floor", "floordiv",
-    "fold", "fresh_parameter", "gather", "identity", "iota", "is_fresh", "less", "less_equal", "log", "log2", "maximum",
-    "minimum", "mod", "mul", "neg", "not_equal", "pad", "parameter", "permute", "pow", "project", "random_bits",
-    "range_shape", "reciprocal", "reduce", "reshape", "results_of", "round", "rsqrt", "scan", "scatter", "shift_left",
-    "shift_right", "sin", "skew", "slice", "sqrt", "stop_gradient", "sub", "tan", "tanh", "trunc", "truncdiv",
-    "unslice", "where", "window",
+    "ARGSORT", "ASSIGN", "BITCAST", "BUFFER", "CALL", "CAST", "CONCAT", "CONSTANT", "CONTIGUOUS", "ELEMENTWISE",
+    "EXPAND", "FLIP", "GATHER", "IOTA", "OPS", "PAD", "PARAMETER", "PERMUTE", "PROJECT", "REDUCE", "RESHAPE", "SCAN",
+    "SCATTER", "SKEW", "SLICE", "STOP_GRADIENT", "WINDOW", "Body", "ElementwiseOp", "abs", "add", "argsort", "assign",
+    "bit_and", "bit_not", "bit_or", "bit_xor", "bitcast", "buffer", "call", "cast", "ceil", "concat", "constant",
+    "constant_like", "constant_value", "contiguous", "cos", "dimension_value", "div", "equal", "erf", "exp", "exp2",
+    "expand", "flip", "floor", "floordiv", "fold", "fresh_parameter", "gather", "identity", "iota", "is_fresh", "less",
+    "less_equal", "log", "log2", "maximum", "minimum", "mod", "mul", "neg", "not_equal", "pad", "parameter", "permute",
+    "pow", "project", "random_bits", "range_shape", "reciprocal", "reduce", "reshape", "results_of", "round", "rsqrt",
+    "scan", "scatter", "shift_left", "shift_right", "sin", "skew", "slice", "sqrt", "stop_gradient", "sub", "tan",
+    "tanh", "trunc", "truncdiv", "unslice", "where", "window",
 ]

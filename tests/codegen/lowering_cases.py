@@ -211,6 +211,22 @@ def _scans() -> dict[str, list[Node]]:
     return cases
 
 
+def _sorts() -> dict[str, list[Node]]:
+    """Rows sorted by counting and by digits, and the first places of some that are selected before."""
+    cases = {
+        "sort of short rows": [ir.argsort(buffer((5, 13)), 1), ir.argsort(buffer((20, 3)), 0, True)],
+        "sort of columns": [ir.argsort(buffer((70, 5)), 0, True), ir.argsort(transposed(buffer((4, 90))), 0)],
+        "sort of a row": [ir.argsort(buffer((2000,)), 0)],
+        "first of a row": [ir.argsort(buffer((2000,)), 0, True, 11), ir.argsort(buffer((3, 40)), 1, False, 7)],
+        "first of short rows": [ir.argsort(buffer((6, 9)), 1, True, 2)],
+        "sort of a computed value": [ir.argsort(ir.sin(buffer((3, 50))), 1)],
+    }
+    for dtype in (dtypes.bool, dtypes.uint8, dtypes.int64, dtypes.float16, dtypes.bfloat16, dtypes.float64):
+        cases[f"sort of {dtype.name}"] = [ir.argsort(buffer((2, 41), dtype), 1, True),
+                                          ir.argsort(buffer((3, 6), dtype), 1)]
+    return cases
+
+
 CASES: dict[str, list[Node]] = {
-    **_reductions(), **_views(), **_contractions(), **_indexed(), **_types(), **_updates(), **_scans(),
+    **_reductions(), **_views(), **_contractions(), **_indexed(), **_types(), **_updates(), **_scans(), **_sorts(),
 }

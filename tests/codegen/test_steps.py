@@ -74,7 +74,7 @@ def scan_kernel() -> Kernel:
     i, t = Axis(4), Axis(9)
     indices = Index.of(i), Index.of(t)
     step = Apply("add", (Read(name, ()), Read(x, indices)), F32)
-    scan = ScanStatement((i,), t, False, ((name, Constant(0.0, F32), step),), ((out, step, indices),))
+    scan = ScanStatement((i,), t, ((name, Constant(0.0, F32), step),), ((out, step, indices),))
     return Kernel("scan", "scan", (), [scan], (x,), (out,))
 
 

@@ -122,6 +122,7 @@ CASES: dict[str, Case] = {
     "softmax of a long row": Case(lambda x: softmax(x, 1), (normal(3, 14_000),)),
     "softmax in place": Case(_normalised_in_place, (normal(20, 70),)),
     "layernorm": Case(with_gradients(layernorm), (normal(40, 96), normal(96), normal(96))),
+    "sorts": Case(lambda x: [ir.argsort(x, 1), ir.argsort(x, 0, True), ir.argsort(x, 1, True, 5)], (normal(20, 90),)),
     "cross-entropy": Case(with_gradients(_cross_entropy), (normal(40, 50), integers(0, 50, 40))),
     "cross-entropy of a long row": Case(with_gradients(_cross_entropy), (normal(5, 3000), integers(0, 3000, 5))),
     **{f"product {m}x{k}x{n}": Case(with_gradients(matmul), (normal(m, k), normal(k, n)))

@@ -46,6 +46,19 @@ def test_topk(rng: np.random.Generator) -> None:
         Tensor(x).topk(31)
 
 
+@pytest.mark.parametrize("shape", [(3, 20), (2, 70), (1, 40_000)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.int32, np.int8, np.int64])
+def test_rows_of_every_length_and_type(shape: tuple[int, int], dtype: type, rng: np.random.Generator) -> None:
+    """Short rows are sorted by counting, longer ones by their digits; the first places are those of the whole order."""
+    x = (rng.standard_normal(shape) * 50).astype(dtype)
+    if np.issubdtype(dtype, np.floating):
+        x[:, ::7], x[:, 1::11], x[:, 2::13], x[0, 3], x[0, 4] = np.nan, -0.0, 0.0, -np.inf, np.inf
+    for descending in (False, True):
+        expected = torch.sort(torch.tensor(x), dim=1, descending=descending, stable=True)[1].numpy().astype(np.int32)
+        close(Tensor(x).argsort(1, descending), expected)
+        close(Tensor(x).topk(9, 1, largest=descending)[1], expected[:, :9])
+
+
 def test_drawing_without_replacement() -> None:
     Tensor.manual_seed(0)
     assert sorted(Tensor.randperm(50).tolist()) == list(range(50)) and Tensor.randperm(50).tolist() != list(range(50))

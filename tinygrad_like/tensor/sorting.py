@@ -1,15 +1,12 @@
-"""Sorting by counting: the place of an element is the number of elements that come before it.
-
-That takes n^2 comparisons, which never meet in memory, and one scatter. It is meant for rows of up to some thousands.
-"""
+"""Sorting along a dimension, and the largest elements."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import ir
-from ir import Node, dtypes
-from tinygrad_like.tensor.base import TensorBase, broadcast_node, cast_node
+from ir import dtypes
+from tinygrad_like.tensor.base import TensorBase
 
 if TYPE_CHECKING:
     from tinygrad_like.tensor.tensor import Tensor
@@ -35,12 +32,7 @@ class SortingMixin(TensorBase):
         axis = self._axis(dim)
         if not self.ndim:
             return self._make(ir.constant(0, dtypes.int32, ()))
-        order = [*(i for i in range(self.ndim) if i != axis), axis]
-        rows = self.permute(order).detach()
-        numbers = self.from_node(broadcast_node(ir.iota(rows.shape[-1]), rows.shape))
-        places = rows._make(_count_before(rows.node, descending))
-        found = numbers.scatter(-1, places, numbers)
-        return found.permute([order.index(i) for i in range(self.ndim)])
+        return self._make(ir.argsort(self.node, axis, descending))
 
     def topk(self, k: int, dim: int = -1, largest: bool = True, sorted_: bool = True) -> tuple[Tensor, Tensor]:
         """The ``k`` largest (smallest) elements along ``dim`` in order, and their positions (int32)."""
@@ -48,23 +40,5 @@ class SortingMixin(TensorBase):
         axis = self._axis(dim)
         if not 0 <= k <= self.shape[axis]:
             raise ValueError(f"topk needs k between 0 and {self.shape[axis]}, the size of dimension {dim}; got {k}")
-        positions = self.argsort(axis, descending=largest)._cut(axis, 0, k)
+        positions = self._make(ir.argsort(self.node, axis, largest, k))
         return self.gather(axis, positions), positions
-
-
-def _count_before(rows: Node, descending: bool) -> Node:
-    """For each element of the last dimension, how many elements of its row come before it when the row is in order."""
-    shape = (*rows.shape, rows.shape[-1])  # [.., i, j]: does element j come before element i?
-    one = ir.expand(ir.reshape(rows, (*rows.shape, 1)), shape)
-    other = ir.expand(ir.reshape(rows, (*rows.shape[:-1], 1, rows.shape[-1])), shape)
-    first, second = (one, other) if descending else (other, one)
-    ahead, same = ir.less(first, second), ir.equal(first, second)
-    if rows.dtype.is_float:
-        first_is_nan, second_is_nan = ir.not_equal(first, first), ir.not_equal(second, second)
-        ahead = ir.bit_or(ahead, ir.bit_and(second_is_nan, ir.bit_not(first_is_nan)))
-        same = ir.bit_or(same, ir.bit_and(first_is_nan, second_is_nan))
-    length = rows.shape[-1]
-    row, column = (ir.expand(ir.reshape(ir.iota(length), (1,) * (len(shape) - 2) + pair), shape)
-                   for pair in ((length, 1), (1, length)))
-    before = ir.bit_or(ahead, ir.bit_and(same, ir.less(column, row)))
-    return ir.reduce("sum", cast_node(before, dtypes.int32), (len(shape) - 1,))
