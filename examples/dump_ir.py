@@ -3,6 +3,7 @@
     python examples/dump_ir.py                  # all stages of a layer with bias and GELU
     python examples/dump_ir.py --stage loops
 
+Expected: the graph, its kernels, their loops, LLVM IR, assembly, CUDA C, and why there are so many kernels, in seconds.
 The same for any computation: tgl dump FILE.py:FUNCTION --stage STAGE.
 """
 

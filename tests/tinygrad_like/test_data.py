@@ -9,7 +9,19 @@ import sys
 import numpy as np
 import pytest
 
-from tinygrad_like.data import every_window, load_digits, random_windows, read_idx, shuffled
+from tinygrad_like.data import (
+    continued_windows,
+    every_window,
+    load_digits,
+    load_words,
+    random_windows,
+    read_idx,
+    shuffled,
+    split_words,
+    word_rows,
+    word_tokenizer,
+    word_windows,
+)
 from tinygrad_like.data.download import DownloadError, cached_path, fetch
 from tinygrad_like.io import InputError
 
@@ -164,3 +176,42 @@ def test_shuffled_epochs_differ_and_repeat():
     assert sum(len(batch) for batch in shuffled(11, 5, seed=0, epoch=0)) == 10
     with pytest.raises(InputError, match="do not fill a batch"):
         next(shuffled(3, 5, seed=0, epoch=0))
+
+
+def test_continued_windows_go_on_row_by_row():
+    windows = list(continued_windows(np.arange(23), context=3, batch=2))
+    assert [inputs.tolist() for inputs, _ in windows] == [
+        [[0, 1, 2], [11, 12, 13]], [[3, 4, 5], [14, 15, 16]], [[6, 7, 8], [17, 18, 19]]]
+    assert all((targets == inputs + 1).all() for inputs, targets in windows)
+    with pytest.raises(InputError, match="too few for a context of 3"):
+        next(continued_windows(np.arange(7), context=3, batch=3))
+
+
+def test_words_of_the_reference_and_of_a_file(tmp_path):
+    words, source = load_words()
+    assert len(words) > 1000 and {"the", "function"} <= set(words) and "pydoc_data" in source
+    (tmp_path / "names").write_text("\n".join(f"name{letter}" for letter in "abcdefghijkl") + "\n", encoding="utf-8")
+    words, source = load_words(tmp_path / "names")
+    assert words[:2] == ["namea", "nameb"] and source == str(tmp_path / "names")
+    (tmp_path / "few").write_text("one\ntwo\n", encoding="utf-8")
+    with pytest.raises(InputError, match="has 2 words; expected ten or more"):
+        load_words(tmp_path / "few")
+
+
+def test_words_are_split_once_and_for_all():
+    words = [str(i) for i in range(100)]
+    parts = split_words(words)
+    assert [len(part) for part in parts] == [80, 10, 10] and sorted([*parts[0], *parts[1], *parts[2]], key=int) == words
+    assert parts == split_words(words) != split_words(words, seed=1)
+
+
+def test_words_as_arrays():
+    tokenizer = word_tokenizer(["cab", "b"])
+    assert tokenizer.characters == "\nabc"
+    inputs, targets = word_windows(["cab", "b"], tokenizer, context=2)
+    assert inputs.tolist() == [[0, 0], [0, 3], [3, 1], [1, 2], [0, 0], [0, 2]]
+    assert targets.tolist() == [3, 1, 2, 0, 2, 0]
+    inputs, targets = word_rows(["cab", "b"], tokenizer, context=4)
+    assert inputs.tolist() == [[0, 3, 1, 2], [0, 2, 0, 0]] and targets.tolist() == [[3, 1, 2, 0], [2, 0, -1, -1]]
+    with pytest.raises(InputError, match="'cab' has 3 characters; a context of 3 takes 2"):
+        word_rows(["cab"], tokenizer, context=3)

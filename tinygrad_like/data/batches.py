@@ -51,6 +51,22 @@ def every_window(tokens: Array, context: int, batch: int) -> Iterator[tuple[Arra
         yield random_windows(tokens, context, batch, seed=0, step=0)
 
 
+def continued_windows(tokens: Array, context: int, batch: int) -> Iterator[tuple[Array, Array]]:
+    """Windows and targets, two [batch, context], whose rows go on where the same rows of the windows before ended.
+
+    Row i reads the i-th of ``batch`` equal parts of ``tokens`` from beginning to end, so that a recurrent network can
+    carry its states along (truncated backpropagation through time, Williams and Peng, 1990).
+
+    >>> [inputs[0].tolist() for inputs, _ in continued_windows(np.arange(13), context=3, batch=2)]
+    [[0, 1, 2], [3, 4, 5]]
+    """
+    length = (len(tokens) - 1) // batch
+    _check_length(tokens[:length + 1], context)
+    inputs, targets = (tokens[start : start + batch * length].reshape(batch, length) for start in (0, 1))
+    for start in range(0, length - context + 1, context):
+        yield inputs[:, start : start + context], targets[:, start : start + context]
+
+
 def shuffled(count: int, batch: int, seed: int, epoch: int) -> Iterator[Array]:
     """Indices of full batches in an order that depends on seed and epoch; what does not fill a batch waits an epoch.
 
