@@ -3,6 +3,7 @@
 from tinygrad_like.io.errors import InputError
 from tinygrad_like.io.files import atomic_write, cache_directory, read_bytes, write_text
 from tinygrad_like.io.safetensors_file import StoredTensor, code_of, read_safetensors, write_safetensors
+from tinygrad_like.io.torch_file import read_torch_file
 
 __all__ = [
     "InputError",
@@ -12,6 +13,7 @@ __all__ = [
     "code_of",
     "read_bytes",
     "read_safetensors",
+    "read_torch_file",
     "write_safetensors",
     "write_text",
 ]

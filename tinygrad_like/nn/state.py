@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ir import dtypes
-from tinygrad_like.io import InputError, StoredTensor, code_of, read_safetensors, write_safetensors
+from tinygrad_like.io import InputError, StoredTensor, code_of, read_safetensors, read_torch_file, write_safetensors
 from tinygrad_like.tensor import Tensor
 
 
@@ -193,6 +193,27 @@ def safe_load_with_metadata(path: str | os.PathLike[str]) -> tuple[dict[str, Ten
     """The named tensors and the metadata of a safetensors file."""
     tensors, metadata = read_safetensors(path)
     return {name: _loaded(stored) for name, stored in tensors.items()}, metadata
+
+
+def torch_load(path: str | os.PathLike[str]) -> Any:
+    """What ``torch.save`` wrote, read without PyTorch: mostly a dict of names and tensors, or one of such dicts.
+
+    >>> report = model.load_state_dict(torch_load("resnet18.pth"), strict=False)
+
+    Errors: InputError for a file that is damaged, or that holds more than tensors and plain data: nothing that it names
+    is run.
+    """
+    return _with_tensors(read_torch_file(path))
+
+
+def _with_tensors(value: Any) -> Any:
+    if isinstance(value, StoredTensor):
+        return _loaded(value)
+    if isinstance(value, dict):
+        return {key: _with_tensors(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_with_tensors(item) for item in value)
+    return value
 
 
 def load_file(model: Any, path: str | os.PathLike[str]) -> None:

@@ -57,7 +57,7 @@ class NetworkMixin(TensorBase):
         """
         if not 0 <= p <= 1:
             raise ValueError(f"dropout needs a probability between 0 and 1, got {p}")
-        if not setting("TRAINING") or p == 0:
+        if not setting("TRAINING") or p == 0 or 0 in self.shape:
             return self
         if p == 1:
             return self.const_like(0)
