@@ -18,7 +18,6 @@ _ITS_GRAPH = "takes or returns nodes of its own graph (UOp); ours is reached thr
 _ITS_KERNELS = "takes kernels written in tinygrad's UOp language"
 _ITS_SCHEDULE = "returns tinygrad's own schedule; ours is shown by explain(x) and dump(x, stage='schedule')"
 _DEVICES = "computing on several devices is not there yet"
-_HASHES = "a hash function; hashlib computes it from Tensor.data()"
 _IMAGES = "OpenCL image types of one mobile GPU"
 
 ABSENT = {
@@ -26,23 +25,18 @@ ABSENT = {
     "as_param": _ITS_GRAPH,
     "call": _ITS_GRAPH,
     "callify": _ITS_GRAPH,
-    "const": "Tensor(value, dtype=...) makes the same constant",
     "custom_kernel": _ITS_KERNELS,
     "decode_hevc_frame": "video decoding of one vendor's hardware",
-    "from_blob": "a pointer that nothing keeps alive is unsafe; Tensor(array) reads any NumPy array",
     "from_url": "no method reaches the network; nn.datasets downloads, checks hashes and caches",
-    "hash": _HASHES,
     "image_conv2d": _IMAGES,
     "image_dot": _IMAGES,
     "invalids": "an internal placeholder of its scheduler; Tensor.empty is the public name",
-    "keccak": _HASHES,
     "linear_with_vars": _ITS_SCHEDULE,
     "random_bits": "an internal step of rand; ir.random_bits is ours",
     "schedule_linear": _ITS_SCHEDULE,
     "shard": _DEVICES,
     "shard_": _DEVICES,
     "shard_like": _DEVICES,
-    "threefry": "an internal step of rand; ir.random_bits is the same function",
     "ufix": _ITS_GRAPH,
     "uop": _ITS_GRAPH,
     "uprod": _ITS_GRAPH,

@@ -185,3 +185,34 @@ def test_rejected_random_arguments() -> None:
     ):
         with pytest.raises(error):
             broken()
+
+
+@pytest.mark.parametrize(("source", "target"), [
+    ("float32", "uint8"), ("uint8", "float64"), ("int16", "int64"), ("float64", "float16"), ("int8", "uint8"),
+    ("float32", "int32"), ("uint32", "uint16")])
+def test_bits_read_as_another_dtype(source: str, target: str) -> None:
+    data = (np.arange(32).reshape(2, 16) * 3 - 20).astype(source)
+    found = Tensor(data).bitcast(target).numpy()
+    expected = data.view(target)
+    assert found.shape == expected.shape and found.tobytes() == expected.tobytes()
+
+
+def test_bits_that_do_not_fit() -> None:
+    assert Tensor([True, False]).bitcast("uint8").tolist() == [1, 0]
+    with pytest.raises(TypeError, match="last dimension are no multiple of 8"):
+        Tensor([1.0, 2.0, 3.0]).bitcast("float64")
+    with pytest.raises(TypeError, match="no multiple of 1"):
+        Tensor(np.float32(1.0)).bitcast("uint8")
+
+
+def test_memory_and_constants() -> None:
+    array = np.arange(6, dtype=np.int16)
+    tensor = Tensor.from_blob(array.ctypes.data, (2, 3), dtype="int16")
+    array[:] = 0
+    assert tensor.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert Tensor.const(2.5).item() == 2.5 and Tensor.const((1, 2, 3)).tolist() == [1, 2, 3]
+    assert Tensor.const(1, "float64").dtype.name == "float64"
+    bits = Tensor([1, 2], dtype="uint64").threefry(Tensor([7, 7], dtype="uint64")).numpy()
+    assert bits.dtype == np.uint64 and bits[0] != bits[1]
+    with pytest.raises(TypeError, match="counters and keys of uint64, got dtypes.int32"):
+        Tensor([1]).threefry(Tensor([1]))

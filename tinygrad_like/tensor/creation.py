@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import math
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,23 @@ class CreationMixin(TensorBase):
         chosen = to_dtype(dtype) if dtype is not None else dtype_of_value(number)
         node = ir.constant(number, chosen, shape_argument(shape))
         return cls._created(distinct(node) if buffer else node, device, requires_grad)
+
+    @classmethod
+    def const(cls, b: Any, dtype: DTypeLike | None = None) -> Tensor:
+        """A number, or a tuple of them as a vector, that takes no memory and is folded into whatever uses it."""
+        if not isinstance(b, (tuple, list)):
+            return cls.full((), b, dtype=dtype, buffer=False)
+        numbers = [plain_scalar(number) for number in b]
+        chosen = to_dtype(dtype) if dtype is not None else ir.promote(*map(dtype_of_value, numbers))
+        return cls._created(ir.concat([ir.constant(number, chosen, (1,)) for number in numbers], 0), None)
+
+    @classmethod
+    def from_blob(cls, ptr: int, shape: Any, dtype: DTypeLike | None = None, **options: Any) -> Tensor:
+        """The elements (float32 where no dtype is given) that lie in memory at the address ``ptr``, copied now."""
+        chosen, sizes = to_dtype(dtype) if dtype is not None else dtypes.default_float, shape_argument(shape)
+        count = math.prod(int(size) for size in sizes) * chosen.itemsize
+        data = ctypes.string_at(ptr, count)
+        return cls(np.frombuffer(data, np.uint8).copy(), **options).bitcast(chosen).reshape(sizes)
 
     @classmethod
     def zeros(cls, *shape: Any, **options: Any) -> Tensor:

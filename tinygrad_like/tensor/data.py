@@ -20,6 +20,7 @@ from tinygrad_like.tensor.base import Scalar, TensorBase
 if TYPE_CHECKING:
     from tinygrad_like.tensor.tensor import Tensor
 
+_UNSIGNED = {1: dtypes.uint8, 2: dtypes.uint16, 4: dtypes.uint32, 8: dtypes.uint64}
 
 class DataMixin(TensorBase):
     """Reading a value runs the program that computes it; it keeps the tensor's history for ``backward``."""
@@ -126,11 +127,36 @@ class DataMixin(TensorBase):
     # ------------------------------------------------------------------------------------------- dtypes
 
     def bitcast(self, dtype: DTypeLike) -> Tensor:
-        """The same bits read as another dtype of the same size."""
-        target = to_dtype(dtype)
-        if target.itemsize != self.dtype.itemsize:
-            raise TypeError(f"bitcast needs a dtype of {self.dtype.itemsize} bytes for {self.dtype}, got {target}")
-        return self if target is self.dtype else self._make(ir.bitcast(self.node, target))
+        """The same bits read as another dtype; the last dimension grows or shrinks where its size differs.
+
+            >>> Tensor([1, 256]).bitcast("uint8").tolist()
+            [1, 0, 0, 0, 0, 1, 0, 0]
+        """
+        if self.dtype.is_bool:  # a bit in a byte of its own
+            return self.cast(dtypes.uint8).bitcast(dtype)
+        target, size = to_dtype(dtype), self.dtype.itemsize
+        if target.itemsize == size:
+            return self if target is self.dtype else self._make(ir.bitcast(self.node, target))
+        if not self.ndim or (target.itemsize > size and int(self.shape[-1]) * size % target.itemsize):
+            raise TypeError(f"bitcast of {self.dtype}{list(self.shape)} to {target}: the bytes of the last dimension "
+                            f"are no multiple of {target.itemsize}")
+        return (self._narrower if target.itemsize < size else self._wider)(target)
+
+    def _narrower(self, target: DType) -> Tensor:
+        """Each element as several of a smaller dtype, the lowest bits first."""
+        count = self.dtype.itemsize // target.itemsize
+        wide = self.bitcast(_UNSIGNED[self.dtype.itemsize]).unsqueeze(-1)
+        places = self.from_node(ir.iota(count)) * target.bits
+        parts = (wide >> places.cast(wide.dtype)).cast(_UNSIGNED[target.itemsize])
+        return parts.bitcast(target).reshape(*self.shape[:-1], self.shape[-1] * count)
+
+    def _wider(self, target: DType) -> Tensor:
+        """Several elements as one of a larger dtype, the first in the lowest bits."""
+        count = target.itemsize // self.dtype.itemsize
+        wide = _UNSIGNED[target.itemsize]
+        parts = self.bitcast(_UNSIGNED[self.dtype.itemsize]).reshape(*self.shape[:-1], -1, count).cast(wide)
+        places = (self.from_node(ir.iota(count)) * self.dtype.bits).cast(wide)
+        return (parts << places).sum(-1, dtype=wide).bitcast(target)
 
     def float(self) -> Tensor:
         """As float32."""

@@ -26,6 +26,13 @@ class RandomMixin(TensorBase):
         """Starts the random numbers anew."""
         random_state.manual_seed(seed)
 
+    def threefry(self, seed: Tensor) -> Tensor:
+        """64 random bits (uint64) of each counter in this tensor and each key in ``seed``: see ``ir.random_bits``."""
+        counter, key, partner = self._operands(seed)
+        if counter.dtype is not dtypes.uint64:
+            raise TypeError(f"threefry needs counters and keys of uint64, got {self.dtype} and {partner.dtype}")
+        return self._make(ir.random_bits(counter, key), partner)
+
     @classmethod
     def rand(cls, *shape: Any, device: str | None = None, dtype: DTypeLike | None = None,
              requires_grad: bool | None = None, contiguous: bool = True) -> Tensor:

@@ -19,7 +19,9 @@ from tinygrad_like.tensor.contraction import ContractionMixin
 from tinygrad_like.tensor.creation import CreationMixin
 from tinygrad_like.tensor.cumulative import CumulativeMixin
 from tinygrad_like.tensor.data import DataMixin, node_of
+from tinygrad_like.tensor.distributions import DistributionsMixin
 from tinygrad_like.tensor.functions import FunctionsMixin
+from tinygrad_like.tensor.hashing import HashingMixin
 from tinygrad_like.tensor.index_updates import IndexUpdatesMixin
 from tinygrad_like.tensor.indexing import IndexingMixin
 from tinygrad_like.tensor.linear_algebra import LinearAlgebraMixin
@@ -54,10 +56,11 @@ class _TensorType(type):
 
 
 class Tensor(
-    DataMixin, AutogradMixin, AssignmentMixin, CreationMixin, RandomMixin, FunctionsMixin, SpecialFunctionsMixin,
-    ActivationMixin, MovementMixin, MovesMixin, PaddingMixin, RearrangeMixin, ReductionMixin, StatisticsMixin,
-    CumulativeMixin, IndexingMixin, IndexUpdatesMixin, SearchingMixin, SortingMixin, ContractionMixin, ProductsMixin,
-    PoolingMixin, LossMixin, NetworkMixin, LinearAlgebraMixin, LinearSystemsMixin, metaclass=_TensorType,
+    DataMixin, AutogradMixin, AssignmentMixin, CreationMixin, RandomMixin, DistributionsMixin, FunctionsMixin,
+    SpecialFunctionsMixin, HashingMixin, ActivationMixin, MovementMixin, MovesMixin, PaddingMixin, RearrangeMixin,
+    ReductionMixin, StatisticsMixin, CumulativeMixin, IndexingMixin, IndexUpdatesMixin, SearchingMixin, SortingMixin,
+    ContractionMixin, ProductsMixin, PoolingMixin, LossMixin, NetworkMixin, LinearAlgebraMixin, LinearSystemsMixin,
+    metaclass=_TensorType,
 ):
     """A multi-dimensional array of one dtype on one device, computed when its value is asked for.
 
