@@ -6,11 +6,11 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from tinygrad_like.context import Context
+from tinygrad_like.data.download import fetch
 
 T = TypeVar("T")
 __all__ = ["Context", "Timing", "colored", "fetch", "flatten", "getenv", "prod", "tqdm", "trange"]
@@ -41,13 +41,6 @@ def colored(text: str, color: str | None, background: bool = False) -> str:
         return text
     code = 10 * background + 60 * color.isupper() + 30 + _COLOURS.index(color.lower())
     return f"\x1b[{code}m{text}\x1b[0m"
-
-
-def fetch(url: str, sha256: str, name: str) -> Path:
-    """A download, hashed and cached: see ``data.fetch``, which also says why the hash must be given."""
-    from tinygrad_like.data.download import fetch as download
-
-    return download(url, sha256, name)
 
 
 class Timing:

@@ -131,6 +131,16 @@ def test_what_overflows_is_infinite():
     assert Tensor([3e19, 4e19]).hypot(Tensor([4e38, 0.0])).tolist()[1] == pytest.approx(4e19, rel=1e-6)
 
 
+def test_casts_to_integers_saturate_and_nan_is_zero():
+    """Unlike PyTorch's, whose results depend on the processor: see ``ir.ops.cast``."""
+    x = Tensor([NAN, INF, -INF, 300.0, -300.0, 1.9, -1.9, 3e9])
+    assert x.cast("int8").tolist() == [0, 127, -128, 127, -128, 1, -1, 127]
+    assert x.cast("uint8").tolist() == [0, 255, 0, 255, 0, 1, 0, 255]
+    assert x.int().tolist() == [0, 2**31 - 1, -2**31, 300, -300, 1, -1, 2**31 - 1]
+    assert x.cast("int64").tolist() == [0, 2**63 - 1, -2**63, 300, -300, 1, -1, 3_000_000_000]
+    assert x.bool().tolist() == [True] * 8
+
+
 def test_integers_wrap_around():
     for name, high in (("int8", 127), ("int16", 32767), ("int32", 2**31 - 1), ("int64", 2**63 - 1), ("uint8", 255),
                        ("uint32", 2**32 - 1)):

@@ -149,6 +149,24 @@ def test_losses(name, reduction):
     close(gradient, torch.autograd.grad(expected.sum(), tx)[0], "gradient")
 
 
+@pytest.mark.parametrize("options", [{}, {"weight": True}, {"ignore_index": 2}, {"weight": True, "ignore_index": 2},
+                                     {"label_smoothing": 0.2}], ids=str)
+def test_cross_entropy_of_maps_of_classes(options, rng):
+    """Classes are dimension 1, as in PyTorch; also with weights of classes."""
+    logits = rng.standard_normal((3, 5, 4, 2)).astype(np.float32)
+    target = rng.integers(0, 5, (3, 4, 2))
+    weights = np.linspace(0.5, 2, 5, dtype=np.float32)
+    mine, yours = ({**options, "weight": make(weights)} if "weight" in options else options
+                   for make in (Tensor, torch.tensor))
+    x, tx = Tensor(logits), torch.tensor(logits, requires_grad=True)
+    found = nn.CrossEntropyLoss(**mine)(x, Tensor(target))
+    expected = tn.CrossEntropyLoss(**yours)(tx, torch.tensor(target))
+    close(found, expected, "value")
+    close(found.gradient(x)[0], torch.autograd.grad(expected, tx)[0], "gradient")
+    with pytest.raises(ValueError, match="weights of classes and label_smoothing"):
+        nn.CrossEntropyLoss(weight=Tensor(weights), label_smoothing=0.1)
+
+
 def test_losses_that_are_methods():
     f = tn.functional
     x, y, v = (torch.tensor(a, requires_grad=True) for a in (LOGITS, SHARES, SHARES + 0.1))
@@ -178,6 +196,9 @@ ELSEWHERE = {  # classes with tests in other files
     "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Embedding", "ExponentialMovingAverage", "GRU", "GRUCell", "LSTM",
     "LSTMCell", "RNN", "RNNCell", "BatchNorm", "InstanceNorm", "LayerNorm2d", "Module", "ModuleList",
     "CosineSimilarity",
+    # between space and channels
+    "CircularPad2d", "Fold", "PixelShuffle", "PixelUnshuffle", "ReflectionPad1d", "ReflectionPad2d", "ReplicationPad1d",
+    "ReplicationPad2d", "Unfold", "Upsample", "ZeroPad2d",
     # attention and Transformers
     "ALiBi", "AdditiveAttention", "DotProductAttention", "KeyValueCache", "LearnedPositions", "MultiHeadAttention",
     "MultiheadAttention", "RotaryPositions", "SinusoidalPositions", "Transformer", "TransformerBlock",

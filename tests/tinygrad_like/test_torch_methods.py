@@ -169,6 +169,9 @@ INDEXED: dict[str, tuple[Callable[..., Any], Sequence[np.ndarray], np.ndarray]] 
     "index_reduce": (lambda x, s, i: x.index_reduce(0, i, s, "amax"), [X, evenly(3, 4, low=-1.4, high=1.45)], TWICE),
     "index_reduce mean": (lambda x, s, i: x.index_reduce(0, i, s, "mean", include_self=False), [X, X], TWICE),
     "scatter_add": (lambda x, s, i: x.scatter_add(1, i, s), [X, X], WHOLE),
+    **{f"scatter_reduce {how}": (partial(lambda how, x, s, i: x.scatter_reduce(1, i, s, how), how),
+                                 [X, evenly(3, 4, low=-1.4, high=1.45)], WHOLE)
+       for how in ("sum", "prod", "mean", "amax", "amin")},
     "take_along_dim": (lambda x, i: x.take_along_dim(i, 1), [X], WHOLE),
     "take_along_dim broadcast": (lambda x, i: x.take_along_dim(i, 1), [X], WHOLE[:1]),
     "take_along_dim flat": (lambda x, i: x.take_along_dim(i), [X], WHOLE),

@@ -18,8 +18,10 @@ def cached_path(name: str) -> Path:
     return cache_directory() / "downloads" / name
 
 
-def fetch(url: str, sha256: str, name: str) -> Path:
+def fetch(url: str, digest: str, name: str) -> Path:
     """The file at ``url``, from the cache where it is there with the right hash.
+
+    digest: SHA-256, or another one with its name before it, as in ``md5:c32a...``.
 
     Errors: DownloadError, one line, where pooch is missing, the network is not reachable or the hash differs.
     """
@@ -29,8 +31,9 @@ def fetch(url: str, sha256: str, name: str) -> Path:
         raise DownloadError("downloading needs pooch: python -m pip install pooch") from error
     folder = os.fspath(cached_path(name).parent)
     pooch.get_logger().setLevel("ERROR")
+    known = digest if ":" in digest else f"sha256:{digest}"
     try:
-        return Path(pooch.retrieve(url, known_hash=f"sha256:{sha256}", fname=name, path=folder))
+        return Path(pooch.retrieve(url, known_hash=known, fname=name, path=folder))
     except (OSError, ValueError) as error:  # requests' exceptions are OSErrors; a wrong hash is a ValueError
         reason = "its hash is not the expected one" if isinstance(error, ValueError) else type(error).__name__
         raise DownloadError(f"cannot download {url}: {reason}") from error

@@ -87,6 +87,19 @@ from tinygrad_like.nn.pooling import (
 )
 from tinygrad_like.nn.positions import ALiBi, LearnedPositions, RotaryPositions, SinusoidalPositions
 from tinygrad_like.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from tinygrad_like.nn.space import (
+    CircularPad2d,
+    Fold,
+    PixelShuffle,
+    PixelUnshuffle,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    Unfold,
+    Upsample,
+    ZeroPad2d,
+)
 from tinygrad_like.nn.torch_attention import MultiheadAttention
 from tinygrad_like.nn.transformer import TransformerBlock
 from tinygrad_like.nn.transformer_layers import TransformerDecoderLayer, TransformerEncoderLayer
@@ -115,6 +128,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "CircularPad2d",
     "Conv1d",
     "Conv2d",
     "Conv3d",
@@ -131,6 +145,7 @@ __all__ = [
     "Embedding",
     "ExponentialMovingAverage",
     "Flatten",
+    "Fold",
     "GRUCell",
     "GroupNorm",
     "Hardshrink",
@@ -165,10 +180,16 @@ __all__ = [
     "MultiheadAttention",
     "NLLLoss",
     "PReLU",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "RMSNorm",
     "RNNCell",
     "ReLU",
     "ReLU6",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
     "RotaryPositions",
     "Sequential",
     "SiLU",
@@ -190,6 +211,9 @@ __all__ = [
     "TransformerEncoder",
     "TransformerEncoderLayer",
     "Unflatten",
+    "Unfold",
+    "Upsample",
+    "ZeroPad2d",
     "causal_mask",
     "datasets",
     "fold_batchnorm",

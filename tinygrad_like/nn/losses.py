@@ -23,18 +23,23 @@ class Loss(Module):
 
 
 class CrossEntropyLoss(Loss):
-    """-log softmax(logits)[target]: logits [n, classes], integers [n]; the target ``ignore_index`` does not count."""
+    """-log softmax(logits)[target]: logits [n, classes, ...], integers [n, ...] or probabilities like the logits.
 
-    def __init__(
-        self, reduction: Reduction = "mean", label_smoothing: float = 0.0, ignore_index: int = -100
-    ) -> None:
+    The target ``ignore_index`` does not count. weight: one for each class, by which the mean is weighted, too.
+    """
+
+    def __init__(self, reduction: Reduction = "mean", label_smoothing: float = 0.0, ignore_index: int = -100,
+                 weight: Tensor | None = None) -> None:
         super().__init__(reduction)
-        self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
+        if weight is not None and label_smoothing:
+            raise ValueError("weights of classes and label_smoothing at once are not built; give one of both")
+        self.label_smoothing, self.ignore_index, self.weight = label_smoothing, ignore_index, weight
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        return logits.sparse_categorical_crossentropy(
-            target, self.ignore_index, self.label_smoothing, reduction=self.reduction
-        )
+        if self.weight is not None:
+            log_probabilities = logits.log_softmax(0 if logits.ndim == 1 else 1)
+            return log_probabilities.nll_loss(target, self.weight, self.ignore_index, self.reduction)
+        return logits.cross_entropy(target, self.reduction, self.label_smoothing, self.ignore_index)
 
 
 class MSELoss(Loss):
