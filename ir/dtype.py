@@ -209,6 +209,7 @@ class DTypes:
     sints = (int8, int16, int32, int64)
     uints = (uint8, uint16, uint32, uint64)
     ints = uints + sints
+    int8s, int16s, int32s, int64s = (uint8, int8), (uint16, int16), (uint32, int32), (uint64, int64)
     all = floats + ints + (bool,)
 
     default_float = float32
@@ -230,6 +231,13 @@ class DTypes:
     @staticmethod
     def is_bool(dtype: DType) -> _Boolean:
         return dtype.is_bool
+
+    @staticmethod
+    def from_py(value: object) -> DType:
+        """The type of a tensor that is made of a number, or of a list of numbers."""
+        if isinstance(value, (list, tuple)):
+            return promote(*map(dtypes.from_py, value)) if value else dtypes.default_float
+        return dtype_of_value(value)
 
     @staticmethod
     def finfo(dtype: DType) -> tuple[_Integer, _Integer]:

@@ -8,8 +8,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from runtime.device import Device as RuntimeDevice
 from runtime.device import default_device_name, device_names, get_device
+from runtime.errors import DeviceError
 
 
 class DeviceTable:
@@ -35,6 +38,19 @@ class DeviceTable:
 
     def __getitem__(self, name: str) -> RuntimeDevice:
         return get_device(name)
+
+    @property
+    def default(self) -> RuntimeDevice:
+        """The default device itself."""
+        return get_device(self.DEFAULT)
+
+    def get_available_devices(self) -> Iterator[str]:
+        """The names of the devices that can be used on this machine."""
+        for name in device_names():
+            try:
+                yield get_device(name).name
+            except DeviceError:
+                continue
 
     def names(self) -> list[str]:
         """Every name that can be asked for, whether the device can be used on this machine or not."""

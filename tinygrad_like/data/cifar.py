@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tarfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_like.data.download import fetch
+from tinygrad_like.io.archives import read_tar
 from tinygrad_like.io.errors import InputError
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -37,9 +37,8 @@ def load_cifar(directory: str | os.PathLike[str] | None = None) -> Cifar:
     Errors: InputError (DownloadError for the network) where a file is missing, unreachable or damaged.
     """
     if directory is None:
-        with tarfile.open(fetch(_URL, f"md5:{_MD5}", "cifar-10-binary.tar.gz")) as archive:
-            content = {Path(member.name).name: archive.extractfile(member).read()  # type: ignore[union-attr]
-                       for member in archive if member.isfile() and member.name.endswith(".bin")}
+        archive = fetch(_URL, f"md5:{_MD5}", "cifar-10-binary.tar.gz")
+        content = {Path(name).name: data for name, data in read_tar(archive)}
     else:
         content = {name: _read(Path(directory) / name) for name in (*_TRAIN, *_TEST)}
     (train_images, train_labels), (test_images, test_labels) = (

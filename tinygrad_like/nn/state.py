@@ -15,7 +15,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ir import dtypes
-from tinygrad_like.io import InputError, StoredTensor, code_of, read_safetensors, read_torch_file, write_safetensors
+from tinygrad_like.io import (
+    InputError,
+    StoredTensor,
+    code_of,
+    read_safetensors,
+    read_tar,
+    read_torch_file,
+    read_zip,
+    write_safetensors,
+)
 from tinygrad_like.tensor import Tensor
 
 
@@ -204,6 +213,20 @@ def torch_load(path: str | os.PathLike[str]) -> Any:
     is run.
     """
     return _with_tensors(read_torch_file(path))
+
+
+def tar_extract(archive: Tensor | str | os.PathLike[str]) -> dict[str, Tensor]:
+    """The files of a tar archive, compressed or not, by name, as bytes (uint8); from a path or from its own bytes."""
+    return {name: Tensor(np.frombuffer(content, np.uint8).copy()) for name, content in read_tar(_source(archive))}
+
+
+def zip_extract(archive: Tensor | str | os.PathLike[str]) -> dict[str, Tensor]:
+    """The files of a zip archive by name, as bytes (uint8); from a path or from its own bytes."""
+    return {name: Tensor(np.frombuffer(content, np.uint8).copy()) for name, content in read_zip(_source(archive))}
+
+
+def _source(archive: Tensor | str | os.PathLike[str]) -> bytes | str | os.PathLike[str]:
+    return archive.numpy().tobytes() if isinstance(archive, Tensor) else archive
 
 
 def _with_tensors(value: Any) -> Any:
