@@ -18,6 +18,7 @@ from codegen.loops import Atom, Buffer, GatherLoad, Literal, Load, Reinterpret, 
 from ir.dtype import DType, dtypes
 
 Conditions = tuple[Atom, ...]
+_INTERLEAVED = 4  # the longest step between lanes at which vectors are loaded whole
 _INT32 = range(-(1 << 31), 1 << 31)
 
 
@@ -263,6 +264,49 @@ class Evaluator:
             return self.builder.backwards(self.builder.let(load, buffer.name, safe))
         indices = self.builder.splat(self.index(index), lanes)
         return self.builder.let(GatherLoad(buffer, indices, type, mask), buffer.name, safe)
+
+    def _load_interleaved(self, buffer: Buffer, index: Index, type: ValueType, stride: int) -> Atom:
+        """Every ``stride``-th of consecutive elements: whole vectors are loaded, and their lanes chosen."""
+        lanes, first = type.lanes, self.first_lane(index)
+        elements = [divmod(number, stride) for number in range(stride * lanes)]
+        mask = self._active if first.bounds[1] + stride * lanes > buffer.size else None
+        parts = []
+        for start in range(0, stride * lanes, lanes):
+            wanted = [lane if rest == 0 else lanes for lane, rest in elements[start:start + lanes]]
+            covered = mask and self.builder.shuffle(mask, literal(False, dtypes.bool, lanes), wanted)
+            load = Load(buffer, self.index(first + start), type, covered)
+            parts.append(self.builder.let(load, buffer.name, covered is None))
+        total, chosen = parts[0], [divmod(number, lanes) for number in range(0, stride * lanes, stride)]
+        for number, part in enumerate(parts[1:], 1):
+            order = [lanes + lane if source == number else 0 if source > number else lane if number == 1 else at
+                     for at, (source, lane) in enumerate(chosen)]
+            total = self.builder.shuffle(total, part, order)
+        return total
+
+    def _repeats(self, index: Index) -> int:
+        """How many neighbouring lanes share an element, where a resolved index grows by one from then on; else 0."""
+        varying = [(atom, factor) for atom, factor in index.terms if self.varies(atom)]
+        if len(varying) != 1 or varying[0][1] != 1 or not isinstance(varying[0][0], Quotient):
+            return 0
+        atom = varying[0][0]
+        return atom.divisor if atom.index.bare is self.point.vector and self.point.lanes % atom.divisor == 0 else 0
+
+    def _load_repeated(self, buffer: Buffer, index: Index, type: ValueType, times: int) -> Atom:
+        """Consecutive elements, each for ``times`` neighbouring lanes."""
+        lanes, first = type.lanes, Index(tuple([term for term in index.terms if not self.varies(term[0])]),
+                                         index.constant)
+        count = lanes // times
+        mask = None
+        if first.bounds[1] + count > buffer.size:
+            mask = self.builder.shuffle(self._active, self._active, range(0, lanes, times))
+        load = Load(buffer, self.index(first), ValueType(type.dtype, count), mask)
+        vector = self.builder.let(load, buffer.name, mask is None)
+        return self.builder.shuffle(vector, vector, [lane // times for lane in range(lanes)])
+
+    @property
+    def _active(self) -> Atom:
+        """The lanes that take part, as a mask."""
+        return self.point.mask or literal(True, dtypes.bool, self.point.lanes)
 
     def _load_scalar(self, buffer: Buffer, index: Index, dtype: DType, conditions: Conditions) -> Atom:
         type, address = ValueType(dtype), self.index(index)

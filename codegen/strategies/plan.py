@@ -38,12 +38,12 @@ class Plan:
         outer, inner = [new for new in self.nest.names if new not in known]
         return outer, inner
 
-    def fuse(self, names: list[str]) -> str:
+    def fuse(self, names: list[str], within: int | None = None) -> str:
         """One loop out of the nested loops ``names``."""
         fused = names[0]
         for name in names[1:]:
             known = set(self.nest.names)
-            self.do(Fuse(fused, name))
+            self.do(Fuse(fused, name, within))
             (fused,) = [new for new in self.nest.names if new not in known]
         return fused
 

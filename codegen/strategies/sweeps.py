@@ -8,17 +8,19 @@ norm over NCHW's channels, elementwise kernels). Strides of the accesses decide.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import takewhile
 from math import prod
 
 from codegen.block_copies import CopyBlock
-from codegen.index import Axis
+from codegen.index import Axis, Index
 from codegen.kernel import Kernel, Statement
 from codegen.monoids import accumulator_dtype
-from codegen.nest import Compute, Path
+from codegen.nest import Compute
 from codegen.strategies.plan import Plan, access_cost, accesses, element_bytes, stride
 from codegen.target import Target
 
+_NEAR, _FAR = 4, 64  # elements between lanes
 _REDUCTION_VECTORS = 4  # independent accumulators of a reduction along the lanes
 _COLUMN_VECTORS = 4
 _SUMMED_ROWS = 8  # rows that are added up together where their columns are summed
@@ -29,7 +31,7 @@ def plan_sweeps(kernel: Kernel, target: Target) -> Plan:
     """The plan of a kernel that consists of pointwise statements and reductions."""
     plan = Plan(kernel, target)
     lanes = target.lanes(element_bytes([s for s in kernel.statements if isinstance(s, Statement)]))
-    rows = sum(_row_cost(plan, computes, path, lanes) for computes, path in plan.sweeps())
+    rows = sum(_row_cost(plan, computes, lanes) for computes, _ in plan.sweeps())
     columns = [(_column_cost(plan, axis, lanes), -number, axis) for number, axis in enumerate(kernel.axes)
                if axis.limit is None]
     best = min(columns, default=None, key=lambda choice: choice[:2])
@@ -73,14 +75,52 @@ def _inner_axes(plan: Plan, computes: list[Compute]) -> list[Axis]:
     return [axis for axis in statement.axes if axis not in plan.kernel.axes]
 
 
-def _best_inner(plan: Plan, computes: list[Compute], lanes: int) -> Axis | None:
-    candidates = [axis for axis in _inner_axes(plan, computes) if axis.extent > 1]
-    return min(candidates, default=None,
-               key=lambda axis: (_cost_along(plan, computes, axis, lanes), -candidates.index(axis)))
+def _vector_cost(step: int | None) -> float:
+    """The relative cost of one vector access along inner axes: lanes a few elements apart are loaded in whole vectors,
+    and what is gathered from lines far apart is dear."""
+    if step is not None and 1 < step <= _NEAR:
+        return 3.0
+    return 20.0 if step is not None and abs(step) >= _FAR else access_cost(step)
 
 
-def _row_cost(plan: Plan, computes: list[Compute], path: Path, lanes: int) -> float:
-    return _cost_along(plan, computes, _best_inner(plan, computes, lanes), lanes)
+def _best_run(plan: Plan, computes: list[Compute], lanes: int) -> tuple[Axis, ...]:
+    """The inner axes that become the lanes of a sweep: one, or the innermost few, walked as one; () for scalar code."""
+    inner = _inner_axes(plan, computes)
+    runs: list[tuple[Axis, ...]] = [(axis,) for axis in inner if axis.extent > 1]
+    runs += [tuple(inner[start:]) for start in range(len(inner) - 1) if _is_one_loop(plan, computes, inner[start:])]
+    return min(runs, default=(), key=lambda run: (_run_cost(plan, computes, run, lanes), -inner.index(run[-1])))
+
+
+def _is_one_loop(plan: Plan, computes: list[Compute], run: Sequence[Axis]) -> bool:
+    """Whether the loops over ``run`` can be joined."""
+    return all(axis.limit is None and axis.extent > 1 for axis in run) and all(
+        len({plan.nest.reduces(compute, axis) for axis in run}) == 1 for compute in computes)
+
+
+def _run_cost(plan: Plan, computes: list[Compute], run: tuple[Axis, ...], lanes: int) -> float:
+    """The cost of a sweep with lanes along ``run``; scalar code where it is empty."""
+    if not run:
+        return _cost_along(plan, computes, None, lanes)
+    total, extent = 0.0, prod(axis.extent for axis in run)
+    for compute in computes:
+        assert isinstance(compute.statement, Statement)
+        vectors = _iterations(plan, compute) / extent * -(-extent // lanes)
+        costs = [_access_cost_of_run(index, run) for index in accesses(plan.kernel, compute.statement)]
+        total += vectors * (1 + sum(costs))
+    return total
+
+
+def _access_cost_of_run(index: Index, run: tuple[Axis, ...]) -> float:
+    steps = [stride(index, axis) for axis in run]
+    if None in steps or any(outer != inner * axis.extent  # type: ignore[operator]
+                            for outer, inner, axis in zip(steps[:-1], steps[1:], run[1:], strict=True)):
+        repeats = len(run) == 2 and steps == [1, 0]
+        return _vector_cost(2 if repeats else None)
+    return _vector_cost(steps[-1])
+
+
+def _row_cost(plan: Plan, computes: list[Compute], lanes: int) -> float:
+    return _run_cost(plan, computes, _best_run(plan, computes, lanes), lanes)
 
 
 def _column_cost(plan: Plan, axis: Axis, lanes: int) -> float:
@@ -95,7 +135,7 @@ def _column_cost(plan: Plan, axis: Axis, lanes: int) -> float:
 def _plan_rows(plan: Plan, lanes: int) -> None:
     outer = plan.outer_names()[:len(plan.kernel.axes)]
     for computes, _ in plan.sweeps():
-        vectorize_sweep(plan, computes, _best_inner(plan, computes, lanes), lanes)
+        vectorize_sweep(plan, computes, _best_run(plan, computes, lanes), lanes)
     work = sum(_iterations(plan, compute) for compute, _ in plan.nest.leaves())
     free = list(takewhile(lambda name: not _reduced_somewhere(plan, name), outer))
     plan.make_tasks(free, max(1, work // max(1, prod(plan.extent(name) for name in free))))
@@ -106,14 +146,15 @@ def _reduced_somewhere(plan: Plan, name: str) -> bool:
     return any(plan.nest.reduces(compute, axis) for compute, _ in plan.nest.leaves())
 
 
-def vectorize_sweep(plan: Plan, computes: list[Compute], axis: Axis | None, lanes: int) -> None:
-    """Lanes along ``axis`` for one sweep: unreduced loops outside, reduced ones inside, vectors innermost."""
-    if axis is None:
+def vectorize_sweep(plan: Plan, computes: list[Compute], run: tuple[Axis, ...], lanes: int) -> None:
+    """Lanes along the axes ``run`` for one sweep: unreduced loops outside, reduced ones inside, vectors innermost."""
+    if not run:
         return
     within = computes[0].number
-    vector = plan.name(axis)
+    vector = plan.fuse([plan.name(part) for part in run], within)
+    axis = plan.nest.names[vector]
     reduced = any(plan.nest.reduces(compute, axis) for compute in computes)
-    inner = [plan.name(a) for a in _inner_axes(plan, computes)]
+    inner = [*[plan.name(a) for a in _inner_axes(plan, computes) if a not in run], vector]
     others = sorted((name for name in inner if name != vector),
                     key=lambda name: any(plan.nest.reduces(c, plan.nest.names[name]) for c in computes))
     free = [name for name in others if not any(plan.nest.reduces(c, plan.nest.names[name]) for c in computes)]
