@@ -42,8 +42,9 @@ class _BackwardStep:
 
     def __init__(self, node: Node, cotangents: Sequence[Cotangent]) -> None:
         self.node, self.cotangents = node, cotangents
-        self.body, self.count, self.length, self.reverse, self.axis = node.attributes
-        body, count = self.body, self.count
+        numbered, self.count, self.length, self.reverse, self.axis = node.attributes
+        body, count = _with_own_parameters(numbered), self.count
+        self.body = body
         floats = [number for number, x in enumerate(body.parameters) if x.dtype.is_float]
         self._fixed = {number for number in range(count) if body.results[number] is body.parameters[number]}
         changing = [number for number in floats if number < count and number not in self._fixed]
@@ -154,6 +155,12 @@ class _BackwardStep:
         [each] = batching.batched([contribution], stacked, self.length)
         [total] = graph.substitute([ops.reduce("sum", each, (0,))], self.unchanged)
         return total if arriving is None else ops.add(arriving, total)
+
+
+def _with_own_parameters(body: Body) -> Body:
+    """The body over fresh parameters: the numbered ones also stand for the operands of a call around the scan."""
+    parameters = tuple(ops.fresh_parameter(x.dtype, x.shape) for x in body.parameters)
+    return Body(parameters, tuple(graph.substitute(body.results, dict(zip(body.parameters, parameters, strict=True)))))
 
 
 def _made_of(value: Node, inside: set[Node], varying: set[Node]) -> list[Node]:
