@@ -66,6 +66,21 @@ def test_exponentials_and_logarithms(name: str, dtype: DType, rng: np.random.Gen
         assert error_in_ulps(call(name, dtype, x), exact) <= bound
 
 
+STRIDE = 2039  # a prime: two million of the 2^32 bit patterns, some of every exponent and of every length of mantissa
+
+
+@pytest.mark.parametrize("name", ["exp", "exp2", "log", "log2", "tanh"])
+def test_the_whole_range_of_float32(name: str) -> None:
+    """Also denormal arguments and results, infinities and NaN, against float64."""
+    x = np.arange(0, 1 << 32, STRIDE, dtype=np.uint64).astype(np.uint32).view(np.float32)
+    x = np.concatenate([x, np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 88.72284, -103.97208], np.float32)])
+    x = np.concatenate([x, np.ones(-len(x) % 16, np.float32)])
+    with np.errstate(all="ignore"):
+        exact = getattr(np, name)(x.astype(np.float64))
+    worst = error_in_ulps(call(name, dtypes.float32, x), exact)
+    assert worst <= BOUNDS[name][0] <= 2
+
+
 def test_erf_float32(rng: np.random.Generator) -> None:
     x = np.concatenate([spread(dtypes.float32, rng, -5, 5), spread(dtypes.float32, rng, -1, 1)])
     exact = np.array([math.erf(value) for value in x], WIDE)
