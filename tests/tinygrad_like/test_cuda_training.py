@@ -17,6 +17,7 @@ from emulated_driver import COMPILER, BatchingDriver
 from runtime import register_device
 from runtime.cuda import CudaDevice
 from tinygrad_like import Device, Tensor, nn
+from tinygrad_like.generate import Decoder
 from tinygrad_like.models.gpt import GPT, GPTConfig
 from tinygrad_like.models.mlp import MLP
 
@@ -38,15 +39,18 @@ def devices() -> Iterator[tuple[str, str]]:
     Device.DEFAULT = before
 
 
-def trained(device: str, make: Callable[[], Any], batches: list[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
-    """The losses of a few steps of Adam on ``device``, and the parameters after them."""
+def made_on(device: str, make: Callable[[], Any]) -> Any:
+    """The model, with the same weights on every device."""
     Device.DEFAULT = device
-    Tensor.manual_seed(3)
-    model = make()
-    model.train()
-    weights = np.random.default_rng(5)
+    model, weights = make(), np.random.default_rng(5)
     for parameter in model.parameters():
         parameter.assign(Tensor(0.2 * weights.standard_normal(parameter.shape).astype(np.float32))).realize()
+    return model
+
+
+def trained(device: str, make: Callable[[], Any], batches: list[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
+    """The losses of a few steps of Adam on ``device``, and the parameters after them."""
+    model = made_on(device, make).train()
     optimizer = nn.optim.Adam(model.parameters(), 1e-2)
     losses = []
     with Tensor.train():
@@ -77,3 +81,14 @@ def test_a_step_of_a_gpt(devices: tuple[str, str], rng: np.random.Generator) -> 
     tokens = rng.integers(0, 17, (2, 9)).astype(np.int32)
     compare(devices, lambda: GPT(GPTConfig(vocabulary=17, context=8, layers=2, heads=2, width=16)),
             [(tokens[:, :-1].copy(), tokens[:, 1:].copy())])
+
+
+def test_decoding_with_a_cache(devices: tuple[str, str]) -> None:
+    """A prompt and two steps at positions that the program is given as it runs."""
+    logits = []
+    for device in devices:
+        model = made_on(device, lambda: GPT(GPTConfig(vocabulary=17, context=8, layers=1, heads=2, width=16)))
+        decoder = Decoder(model.eval())
+        predictions = [decoder.read([[3, 1, 4]]), decoder.step([1]), decoder.step([5])]
+        logits.append(np.concatenate([prediction.logits.numpy() for prediction in predictions]))
+    np.testing.assert_allclose(logits[1], logits[0], rtol=2e-3, atol=2e-3)
