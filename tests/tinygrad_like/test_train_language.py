@@ -193,6 +193,13 @@ def test_sampling_probabilities():
     assert next_token_probabilities(np.array([1e30, -1e30])).tolist() == [1, 0]
 
 
+def test_of_equal_logits_those_of_smaller_ids_are_kept(rng):
+    for count in (1, 2, 7, 30, 99):
+        logits = rng.integers(0, 5, 100).astype(np.float32)
+        kept = np.flatnonzero(next_token_probabilities(logits, top_k=count))
+        assert kept.tolist() == sorted(np.argsort(-logits, kind="stable")[:count])
+
+
 def test_samples_follow_the_probabilities():
     random = np.random.Generator(np.random.Philox(0))
     logits = np.log(np.array([0.6, 0.3, 0.1]))

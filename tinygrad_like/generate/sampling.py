@@ -29,13 +29,21 @@ def next_token_probabilities(logits: Array, temperature: float = 1.0, top_k: int
     if temperature == 0:
         top_k, temperature = 1, 1.0
     if top_k is not None and top_k < logits.size:
-        kept = np.argsort(-logits, kind="stable")[:top_k]
-        masked = np.full_like(logits, -np.inf)
-        masked[kept] = logits[kept]
-        logits = masked
+        logits = _largest(logits, top_k)
     weights = np.exp((logits - logits.max()) / temperature)
     probabilities: Array = weights / weights.sum()
     return probabilities
+
+
+def _largest(logits: Array, count: int) -> Array:
+    """The ``count`` largest logits, of equal ones those of the smaller ids; -inf in the place of the others."""
+    negative = -logits
+    limit = np.partition(negative, count - 1)[count - 1]  # sorting all of them would take as long as the model
+    above, equal = np.flatnonzero(negative < limit), np.flatnonzero(negative == limit)
+    kept = np.concatenate([above, equal[: count - above.size]])
+    result = np.full_like(logits, -np.inf)
+    result[kept] = logits[kept]
+    return result
 
 
 def sample_token(
