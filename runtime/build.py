@@ -20,11 +20,6 @@ from runtime.program import Command, KernelRecord, Launch, Program, Region, Repe
 _LOCATIONS_SHOWN = 4
 
 
-def build_program(graph: CanonicalGraph, target: Target) -> Program:
-    """The program that computes ``graph.roots``; its arguments are the leaves, then the fresh outputs."""
-    return program_of(graph, schedule_graph(graph, target), target)
-
-
 def schedule_graph(graph: CanonicalGraph, target: Target) -> Schedule:
     """The schedule of the simplified graph; ``Schedule.outputs`` corresponds to ``graph.roots``."""
     roots = ir.simplify(graph.roots)
@@ -45,7 +40,10 @@ def _with_homes(fresh: Sequence[Node]) -> list[Node]:
 
 
 def program_of(graph: CanonicalGraph, scheduled: Schedule, target: Target) -> Program:
-    """The program of ``schedule_graph(graph, target)``, its memory planned."""
+    """The program of ``schedule_graph(graph, target)``, its memory planned.
+
+    It computes ``graph.roots``; its arguments are the leaves, then the fresh outputs.
+    """
     storages = _Storages(graph, scheduled)
     commands = _Commands(storages, target)
     with phase("lower"):

@@ -22,6 +22,7 @@ from runtime.errors import DeviceError, unknown_name
 if TYPE_CHECKING:
     from codegen.target import Target
     from runtime.canonical import CanonicalGraph
+    from runtime.found_choices import FoundChoices
     from runtime.program import Program
     from runtime.program_store import ProgramStore
 
@@ -87,11 +88,13 @@ class Device(ABC):
 class CompilingDevice(Device):
     """A device that runs programs of kernels that were lowered for ``target``.
 
-    store: where its programs are kept between processes, if anywhere.
+    store: where its programs are kept between processes, if anywhere. found: what searches have found to be better
+    than the strategies' rules.
     """
 
     target: Target
     store: ProgramStore | None = None
+    found: FoundChoices | None = None
 
     @abstractmethod
     def compile(self, program: Program) -> Executable:

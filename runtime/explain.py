@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from codegen.choices import RULES
 from codegen.kernel import Boundary, Kernel, ScanLoop, Schedule
 from codegen.target import Target
 from ir.node import Location, Node
 from runtime.build import schedule_graph, user_locations
 from runtime.canonical import canonicalize
+from runtime.found_choices import FoundChoices
 from runtime.structure import structure_of
 from runtime.table import bytes_text, count_text, table_text
 
@@ -67,12 +69,18 @@ class Explanation:
                 f"{count_text(self.flops).strip()} floating-point operations")
 
 
-def explain(outputs: Sequence[Node], target: Target | None = None) -> Explanation:
-    """The kernels that ``outputs`` become on ``target`` (by default this machine's CPU), and why. Runs nothing."""
+def explain(outputs: Sequence[Node], target: Target | None = None, found: FoundChoices | None = None) -> Explanation:
+    """The kernels that ``outputs`` become on ``target`` (by default this machine's CPU), and why. Runs nothing.
+
+    found: what searches have found, by default nothing; the strategy of such a kernel names its choices.
+    """
     graph = canonicalize(outputs, structure_of(outputs))
     if not graph.roots:
         return Explanation(())
-    return explain_schedule(schedule_graph(graph, target or Target.host()))
+    scheduled = schedule_graph(graph, target or Target.host())
+    if found is not None:
+        found.apply(scheduled)
+    return explain_schedule(scheduled)
 
 
 def explain_schedule(scheduled: Schedule) -> Explanation:
@@ -92,7 +100,8 @@ def explain_schedule(scheduled: Schedule) -> Explanation:
 
 def _explained(kernel: Kernel, runs: int, level: int) -> ExplainedKernel:
     reasons = tuple(dict.fromkeys(map(_reason, kernel.boundaries))) or (_MERGED,)
-    return ExplainedKernel(kernel.name, kernel.strategy, kernel.bytes_moved, kernel.flops, reasons,
+    strategy = kernel.strategy if kernel.choices == RULES else f"{kernel.strategy}, found {kernel.choices}"
+    return ExplainedKernel(kernel.name, strategy, kernel.bytes_moved, kernel.flops, reasons,
                            user_locations(kernel), runs, level)
 
 

@@ -11,13 +11,14 @@ from ir.dtype import DType
 from ir.node import Node, Shape
 from ir.phases import PhaseTimes, phase, recorded_phases
 from runtime.buffer import storage_bytes
-from runtime.build import build_program
+from runtime.build import program_of, schedule_graph
 from runtime.canonical import CanonicalGraph, OutputPlan, canonicalize
 from runtime.counters import counters
 from runtime.device import CompilingDevice, Device, Executable, InterpretingDevice
 from runtime.errors import BufferUseError, DeviceError
 from runtime.profile import open_profile
 from runtime.program import KernelRecord, Program, walk
+from runtime.search import open_search, search_schedule
 from runtime.structure import Structure
 
 
@@ -122,15 +123,22 @@ def _executable(device: Device, graph: CanonicalGraph, structure: Structure) -> 
 
 
 def _program(device: CompilingDevice, graph: CanonicalGraph, structure: Structure) -> Program:
-    """The program that the device's store has, or a new one."""
-    store = device.store
-    if store is None:
-        return build_program(graph, device.target)
-    key = store.key(structure, device.target)
-    program = store.get(key, graph)
-    if program is None:
-        program = build_program(graph, device.target)
-        store.put(key, program, graph)
+    """The program that the device's store has, or a new one. A search may find better schedules before."""
+    store, search = device.store, open_search()
+    stamp = device.found.stamp if device.found is not None else ""
+    if store is not None and search is None:
+        program = store.get(store.key(structure, device.target, stamp), graph)
+        if program is not None:
+            return program
+    scheduled = schedule_graph(graph, device.target)
+    if device.found is not None:
+        if search is not None:
+            search_schedule(device, scheduled, search)
+            stamp = device.found.stamp
+        device.found.apply(scheduled)
+    program = program_of(graph, scheduled, device.target)
+    if store is not None:
+        store.put(store.key(structure, device.target, stamp), program, graph)
     return program
 
 

@@ -43,11 +43,14 @@ class ProgramStore:
         self.cache = cache
         self.found = self.missed = 0
 
-    def key(self, structure: Structure, target: Target) -> str | None:
-        """The name of the graph's entry; None where an attribute has no text that says all about it."""
+    def key(self, structure: Structure, target: Target, stamp: str = "") -> str | None:
+        """The name of the graph's entry; None where an attribute has no text that says all about it.
+
+        stamp: of the choices that searches have found (``FoundChoices.stamp``).
+        """
         with phase("digest"):
             try:
-                return cache_key(_structure_text(structure.key), repr(target), compiler_digest())
+                return cache_key(_structure_text(structure.key), repr(target), compiler_digest(), stamp)
             except _NoText:
                 return None
 

@@ -18,9 +18,10 @@ from typing import Any
 from ir.node import Node
 from runtime.buffer import Buffer, largest
 from runtime.canonical import Source
-from runtime.device import Device, get_device
+from runtime.device import CompilingDevice, Device, get_device
 from runtime.errors import BufferUseError, DeviceError
 from runtime.prepare import PreparedGraph, prepare
+from runtime.search import open_search
 from runtime.structure import Structure, is_leaf, structure_of
 
 PREPARED_LIMIT = 1024
@@ -43,7 +44,7 @@ class ProgramCache:
 
     def get(self, device: Device, outputs: Sequence[Node], structure: Structure) -> PreparedGraph:
         """The prepared form of that graph, from the cache where its structure is known."""
-        key = (device, structure.key)
+        key = (device, structure.key, _found_stamp(device), open_search() is not None)
         with self._lock:
             found = self._entries.get(key)
             if found is None:
@@ -52,6 +53,11 @@ class ProgramCache:
                     self._entries.popitem(last=False)
             self._entries.move_to_end(key)
             return found
+
+
+def _found_stamp(device: Device) -> str:
+    """The stamp of what searches have found: a program of before may have slower schedules."""
+    return device.found.stamp if isinstance(device, CompilingDevice) and device.found is not None else ""
 
 
 program_cache = ProgramCache()

@@ -35,6 +35,7 @@ from tinygrad_like.tensor import Tensor  # noqa: E402
 from tinygrad_like.tensor.scan import scan  # noqa: E402
 from tinygrad_like.trace import JitError  # noqa: E402
 from tinygrad_like.transforms import grad, value_and_grad  # noqa: E402
+from tinygrad_like.tuning import tune  # noqa: E402
 from tinygrad_like.vectorize import vmap  # noqa: E402
 
 __version__ = "0.1.0"
@@ -60,6 +61,7 @@ __all__ = [
     "profile",
     "scan",
     "stop_gradient",
+    "tune",
     "value_and_grad",
     "vjp",
     "vmap",

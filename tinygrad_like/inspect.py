@@ -19,6 +19,7 @@ import ir
 from codegen.target import Target
 from ir.draw import Clusters
 from ir.node import Node
+from runtime.device import CompilingDevice, get_device
 from runtime.dump import STAGES as _STAGES
 from runtime.dump import dump as dump_graph
 from runtime.explain import Explanation
@@ -58,8 +59,14 @@ def dump(what: Inspected, stage: str = "schedule", target: str | None = None) ->
 
 
 def explain(what: Inspected, target: str | None = None) -> Explanation:
-    """Each kernel of ``what``: why it ends where it does, bytes, operations and the user's lines; prints as a table."""
-    return explain_graph(graph_of(what), None if target is None else Target.cuda(target))
+    """Each kernel of ``what``: why it ends where it does, bytes, operations and the user's lines; prints as a table.
+
+    A kernel whose schedule a search has found (``tune``) says so beside its strategy.
+    """
+    if target is not None:
+        return explain_graph(graph_of(what), Target.cuda(target))
+    device = get_device()
+    return explain_graph(graph_of(what), found=device.found if isinstance(device, CompilingDevice) else None)
 
 
 def draw(what: Inspected, path: str | os.PathLike[str] | None = None, clusters: Clusters = "line") -> str:

@@ -25,6 +25,7 @@ from runtime.cpu.thread_pool import ThreadPool, requested_threads
 from runtime.device import ALIGNMENT, Allocation, CompilingDevice
 from runtime.disk_cache import DiskCache
 from runtime.errors import DeviceError
+from runtime.found_choices import FoundChoices
 from runtime.host_memory import HostMemory
 from runtime.program import Program
 from runtime.program_store import ProgramStore
@@ -34,8 +35,8 @@ class CpuDevice(HostMemory, CompilingDevice):
     """The processor that Python runs on.
 
     threads: by default TGL_THREADS, else as many as this process may use. Results do not depend on it.
-    cache: where object code is kept between processes; by default the user's cache directory, as for programs (which
-      are kept nowhere if ``cache`` is given).
+    cache: where object code is kept between processes; by default the user's cache directory, as for programs and found
+      schedules (which are kept nowhere if ``cache`` is given).
     """
 
     name = "CPU"
@@ -49,6 +50,8 @@ class CpuDevice(HostMemory, CompilingDevice):
             wanted = requested_threads() if threads is None else threads
         except ValueError as error:
             raise DeviceError(str(error)) from error
+        if cache is None:
+            self.found = FoundChoices(DiskCache.default("choices"), f"{self.target!r}, {wanted} threads")
         self._native = self.compiler.module(thread_pool_ir.pool_module() + commands.WALKER,
                                             [*thread_pool_ir.SYMBOLS, *commands.SYMBOLS])
         self.pool = ThreadPool(self._native, wanted)
