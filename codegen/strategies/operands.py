@@ -52,6 +52,18 @@ def filled(axis: Axis, lanes: int) -> float:
     return axis.extent / (-(-axis.extent // lanes) * lanes)
 
 
+def is_injective(operand: Expression, axes: Sequence[Axis]) -> bool:
+    """Whether different places along the axes that the operand depends on are different elements: each axis steps over
+    the whole of those with shorter steps."""
+    reach = 1
+    steps = [(operand_stride(operand, axis), axis.extent) for axis in axes]
+    for step, extent in sorted((abs(step or 0), extent) for step, extent in steps if step != 0):
+        if step < reach:
+            return False
+        reach = step * extent
+    return True
+
+
 def longest(axes: Sequence[Axis]) -> Axis | None:
     """The axis with the largest extent (the innermost of equals) among those of constant extent above one."""
     choices = [axis for axis in reversed(axes) if axis.extent > 1 and axis.limit is None]

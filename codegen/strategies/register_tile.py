@@ -16,14 +16,14 @@ The structure is that of K. Goto and R. van de Geijn, "Anatomy of high-performan
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
+from math import prod, sqrt
 
 from codegen.block_copies import CopySquares
 from codegen.expression import walk
 from codegen.index import Axis
 from codegen.kernel import Apply, Contraction, Expression, Kernel, Statement
 from codegen.staging import Stage
-from codegen.strategies.operands import longest, operand_bytes, operand_stride, sides
+from codegen.strategies.operands import is_injective, longest, operand_bytes, operand_stride, sides
 from codegen.strategies.padding import decide_guards
 from codegen.strategies.plan import Plan
 from codegen.target import Target
@@ -122,7 +122,7 @@ class _Tiling(Plan):
         elif row_tiles and self.extent(row_tiles) >= _REUSES:
             self._pack_panel(row_tiles, vectors, lane)
         if self.packs_rows:
-            self.do(Stage(self.sides.splats, self.number, column_tiles, (row_tiles, *self.k, row), row))
+            self._pack_rows(column_tiles, row_tiles, row)
         self._write_out(rows, vectors, lane, height * whole * width)
         decide_guards(self, self.number)
         blocks = self.fixed_first(blocks)
@@ -153,14 +153,14 @@ class _Tiling(Plan):
                 tile: list[str]) -> tuple[list[str], str, str]:
         """Cuts the loops over tiles into blocks, which become tasks. Returns the loops over blocks, and those inside.
 
-        Few row blocks: each packs its panel anew. The numbers depend on the shape alone.
+        Few row blocks: each packs its panels anew. The numbers depend on the shape alone.
         """
         shared = self._sharing(outer)
         outer = [name for name in outer if name not in shared]
         rest, columns = prod(self.extent(name) for name in outer), self.extent(column_tiles)
         rows = self.extent(row_tiles) if row_tiles else 1
         wanted = max(1, min(self.most_tasks, self.flops // self.task_flops))
-        across = columns if not self.packs_rows else max(1, columns // _REUSES)  # packed rows serve several columns
+        across = columns if not self.packs_rows else self._packing_blocks(columns, wanted / rest)
         row_blocks = max(1, min(-(-wanted // (rest * across)), rows // (2 * _REUSES)))
         grouped = max(1, min(columns, rest * columns * row_blocks // (2 * self.most_tasks)))
         if self.packs_rows:
@@ -173,6 +173,12 @@ class _Tiling(Plan):
             inside.append(row_tiles)
         self.reorder([*blocks, *inside, *tile])
         return blocks, column_tiles, row_tiles
+
+    def _packing_blocks(self, columns: int, wanted: float) -> int:
+        """How many blocks of columns there are where rows are packed too: a block of columns packs all rows anew, a
+        block of rows all columns, and together that is least where the sides of a block are as the operands."""
+        rows, lanes = (operand_bytes(getattr(self.contraction, side)) for side in (self.sides.splats, self.sides.lanes))
+        return max(1, min(columns // _REUSES, round(sqrt(wanted * lanes / rows))))
 
     def _order_taps(self) -> None:
         """Long reduced axes outside, short ones (the taps of a convolution) inside; the last is written out.
@@ -207,7 +213,7 @@ class _Tiling(Plan):
     def _pack_panel(self, row_tiles: str, vectors: str, lane: str) -> None:
         """Packs the operand that is read in vectors: where they are strided, or rows of it lie far apart."""
         total = operand_bytes(self.contraction.left) + operand_bytes(self.contraction.right)
-        scattered = total > _UNPACKED_BYTES and len(self.k) == 1
+        scattered = total > _UNPACKED_BYTES and self._is_packed_once(self.sides.lanes, self.sides.columns)
         wanted = self.sides.stride_of_vector != 1 or scattered
         if self.choices.pack_lanes is not None:
             wanted = self.choices.pack_lanes
@@ -243,6 +249,11 @@ class _Tiling(Plan):
             copy = max(compute.number for compute, _ in self.nest.leaves())
             self.do(CopySquares(copy, self.name(along), lane))
 
+    def _pack_rows(self, at: str, row_tiles: str, row: str) -> None:
+        """Packs the broadcast operand for all row tiles of a block, in the order in which it lies in memory."""
+        self.do(Stage(self.sides.splats, self.number, at, (row_tiles, *self.k, row), row))
+        self.reorder([*self.k, row_tiles, row], max(compute.number for compute, _ in self.nest.leaves()))
+
     @property
     def packs_rows(self) -> bool:
         """Whether the broadcast operand is packed: it is contiguous along the rows instead of along k, and large.
@@ -250,12 +261,18 @@ class _Tiling(Plan):
         It is packed once for a block of rows, and serves the column tiles of the block.
         """
         operand = getattr(self.contraction, self.sides.splats)
-        if self.rows is None or len(self.k) != 1:
+        if self.rows is None or not self._is_packed_once(self.sides.splats, self.sides.rows):
             return False
         if self.choices.pack_rows is not None:
             return self.choices.pack_rows
-        return (operand_bytes(operand) > _UNPACKED_BYTES and operand_stride(operand, self.contraction.k[0]) != 1
-                and operand_stride(operand, self.rows) == 1)
+        return (operand_bytes(operand) > _UNPACKED_BYTES and operand_stride(operand, self.rows) == 1
+                and all(operand_stride(operand, axis) != 1 for axis in self.contraction.k))
+
+    def _is_packed_once(self, side: str, free: tuple[Axis, ...]) -> bool:
+        """Whether packing stores no element twice, as it would those under several taps of a window. ``free``: the axes
+        of that operand beside k."""
+        axes = (*self.contraction.k, *free, *self.contraction.batch)
+        return len(self.k) == 1 or is_injective(getattr(self.contraction, side), axes)
 
 
 def _operations(expressions: Sequence[Expression]) -> int:

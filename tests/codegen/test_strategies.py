@@ -86,6 +86,17 @@ def test_operands_read_with_long_strides_are_packed() -> None:
     assert "Stage" not in explained(matmul(buffer((64, 64)), buffer((64, 64))))
 
 
+def test_two_summed_axes_that_do_not_lie_together_are_packed_like_one() -> None:
+    """The gradient of a recurrent layer's weight: over batch and steps, of which one operand has the other order."""
+    def product(cotangents: Node, inputs: Node) -> Node:
+        shape = (16, 32, 256, 128)
+        left, right = ir.reshape(cotangents, (16, 32, 256, 1)), ir.reshape(inputs, (16, 32, 1, 128))
+        return total("sum", ir.mul(ir.expand(left, shape), ir.expand(right, shape)), 0, 1)
+
+    steps = explained(product(buffer((16, 32, 256)), ir.permute(buffer((32, 16, 128)), (1, 0, 2))))
+    assert "Stage('left'" in steps and "Stage('right'" in steps
+
+
 def test_few_rows_times_a_transposed_matrix_is_a_dot_product() -> None:
     steps = explained(matmul(buffer((4, 256)), transposed(buffer((64, 256)))))
     assert "Vectorize('k0.i', within=0)" in steps

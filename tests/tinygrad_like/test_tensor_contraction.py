@@ -274,3 +274,19 @@ def test_rejected_shapes() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             broken()
+
+
+@pytest.mark.parametrize(("steps", "batch", "rows", "columns"), [
+    (16, 32, 256, 128), (7, 65, 272, 97), (33, 17, 515, 48), (3, 700, 131, 33), (64, 9, 1031, 17),
+])
+def test_products_summed_over_two_axes(steps: int, batch: int, rows: int, columns: int) -> None:
+    """Packed operands with tails: rows that no tile divides, columns that no vector divides, either order of axes."""
+    rng = np.random.default_rng(rows)
+    left = rng.standard_normal((steps, batch, rows)).astype(np.float32)
+    right = rng.standard_normal((batch, steps, columns)).astype(np.float32)
+    expected = np.einsum("tbm,btn->mn", left.astype(np.float64), right.astype(np.float64))
+    a, b = Tensor(left), Tensor(right)
+    bound = 2e-6 * np.sqrt(steps * batch) * 4
+    assert np.abs(Tensor.einsum("tbm,btn->mn", a, b).numpy() - expected).max() < bound
+    flat = Tensor(np.ascontiguousarray(right.transpose(1, 0, 2))).reshape(steps * batch, columns)
+    assert np.abs((a.reshape(steps * batch, rows).T @ flat).numpy() - expected).max() < bound
