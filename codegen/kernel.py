@@ -182,7 +182,7 @@ class Kernel:
     inputs: the values read from memory; outputs: the values stored to memory (in order of first use).
     in_place: outputs that have no storage of their own, with the node whose storage they are written to: the buffer of
       an assignment, or the value of which the output is a part (what a scatter adds to, an operand of a concat, the
-      start of a loop's carry). No two outputs of one kernel share a storage.
+      start of a loop's carry). Outputs of one kernel that share a storage are disjoint parts of it.
     boundaries: for each output, why the kernel ends there.
     choices: what a search has found to be better for the strategy to do than its own rules.
     """

@@ -8,7 +8,8 @@ The phases, each in a file of its own:
 4. ``inline``: values that cost nothing to recompute disappear into their readers;
 5. ``contraction``: sums of products are recognised by the axes of their factors;
 6. ``assignments``: whoever reads an old version of a buffer runs before it is overwritten;
-7. ``streaming``: long rows that are never stored are computed again by later kernels;
+7. ``streaming``, ``destinations``: long rows are not stored but computed again by later kernels, and sums over them are
+   stored where they are wanted;
 8. ``group``, ``alignment``, ``legality``, ``merge``: one group per computation, merged where that saves bytes;
 9. ``kernels``, ``coalesce``: groups become kernels, with axes joined again and a home for every value;
 10. ``sequence``, ``order``: the kernels in order, in batches that may run together.
@@ -31,6 +32,7 @@ from codegen.schedule.canonical import canonical
 from codegen.schedule.computation import Computation, producers_of
 from codegen.schedule.contraction import classify
 from codegen.schedule.cost import Limits
+from codegen.schedule.destinations import store_directly
 from codegen.schedule.group import Partition
 from codegen.schedule.inline import inline
 from codegen.schedule.merge import Merger
@@ -88,7 +90,7 @@ def _scheduled(builder: Builder, outputs: Sequence[Node], limits: Limits) -> tup
     remaining = order_assignments(inline(builder.order, limits))
     for computation in remaining:
         computation.contraction = classify(computation)
-    remaining = stream_rows(remaining, limits)
+    remaining = store_directly(stream_rows(remaining, limits))
     partition = Partition(remaining, limits)
     merger = Merger(partition)
     merger.merge_neighbours()

@@ -91,6 +91,8 @@ def _attach(merger: Merger, member: Computation, host: Group) -> bool:
     read_at_home = any(reader in home.members for reader in partition.readers.get(member.node, ()))
     if reads_home and read_at_home:
         return False
+    if any(writer.owner is member.owner and (writer.overwrites or member.overwrites) for writer in host.writers):
+        return False  # parts of one value are apart; versions of one buffer are not
     overwritten = {writer.overwrites for writer in host.writers}
     if any(access.value in overwritten for access in member.accesses):
         return False

@@ -74,6 +74,7 @@ class Computation:
     required: it must be in memory whoever reads it: an output, ``contiguous``, an operand of a loop.
     after: computations that must have run before this one although it does not read them.
     row: of a wide value and of a contraction that closes its rows (``along`` is empty): see ``streaming``.
+    stage: how many rows must be closed, one after the other, before it can begin.
     """
 
     node: Node
@@ -100,6 +101,7 @@ class Computation:
     inlined: bool = False
     contraction: Contraction | None = None
     row: Row | None = None
+    stage: int = 0
     scan: ScanLoop | ScanStatement | SortStatement | None = None
 
     def __post_init__(self) -> None:

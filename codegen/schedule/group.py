@@ -65,6 +65,11 @@ class Group:
         return any(member.contraction is not None and member.row is not None for member in self.members)
 
     @property
+    def stages(self) -> set[int]:
+        """The stages of the long rows that the group holds (``streaming``)."""
+        return {member.stage for member in self.members if member.row is not None and member.row.along}
+
+    @property
     def has_row_reduction(self) -> bool:
         """Whether a member reduces, not as a contraction, within an iteration of the shared loops."""
         return any(member.kind is Kind.REDUCTION and member.contraction is None and member not in self.accumulators

@@ -21,10 +21,15 @@ class Legality:
 
         Cycles through other groups are not looked at here (``Partition.has_path``).
         """
-        clauses = (self._contraction, self._accumulators, self._size, self._parallelism, self._columns, self._scratch,
-                   self._overwriting)
+        clauses = (self._stages, self._contraction, self._accumulators, self._size, self._parallelism, self._columns,
+                   self._scratch, self._overwriting)
         refusals = (clause(first, second, pairs) for clause in clauses)
         return next((refusal for refusal in refusals if refusal is not None), None)
+
+    def _stages(self, first: Group, second: Group, pairs: Pairs) -> Refusal | None:
+        """Rows that are computed again, to be read after others are closed, are no part of an earlier kernel."""
+        together = len(first.stages | second.stages) <= 1
+        return None if together else Refusal("long rows of the two are not closed together")
 
     def _contraction(self, first: Group, second: Group, pairs: Pairs) -> Refusal | None:
         if not (first.has_contraction or second.has_contraction):

@@ -153,17 +153,14 @@ def _widen_what_rows_read(order: Sequence[Computation], producers: Mapping[Node,
 class _Copies:
     """Copies of wide values for the kernels that come after the one that computes them.
 
-    A computation's stage counts the rows that must be closed before it can begin: what is read at a later stage than it
-    is computed at cannot be in the same kernel.
+    What is read at a later stage (``Computation.stage``) than it is computed at cannot be in the same kernel.
     """
 
     def __init__(self, order: Sequence[Computation], producers: Mapping[Node, Computation]) -> None:
         self._order, self._producers = order, producers
         self._overwritten = {computation.overwrites for computation in order if computation.overwrites is not None}
-        self._stages: dict[Computation, int] = {}
         for computation in order:
-            self._stages[computation] = max((self._stage_after(before) for before in self._before(computation)),
-                                            default=0)
+            computation.stage = max((self._stage_after(before) for before in self._before(computation)), default=0)
         self._copied: dict[tuple[Computation, int], Computation] = {}
         self._result: list[Computation] = []
 
@@ -171,9 +168,9 @@ class _Copies:
         """The computations in order, numbered anew: every copy just before the first that reads it."""
         wanted = self._wanted()
         for computation in self._order:
-            stage = self._stages[computation]
+            stage = computation.stage
             early = {a.value: self._producers[a.value] for a in computation.accesses
-                     if self._producers.get(a.value) in wanted and self._stages[self._producers[a.value]] < stage}
+                     if self._producers.get(a.value) in wanted and self._producers[a.value].stage < stage}
             if early:
                 copies = {value: self._copy(producer, stage) for value, producer in early.items()}
                 _read_instead(computation, copies)
@@ -189,14 +186,14 @@ class _Copies:
     def _stage_after(self, computation: Computation) -> int:
         """The stage of what reads the computation, at least."""
         closes = computation.contraction is not None and any(is_wide(before) for before in self._before(computation))
-        return self._stages[computation] + closes
+        return computation.stage + closes
 
     def _wanted(self) -> set[Computation]:
         """The wide values that are computed again at later stages: all who read them there do so within rows."""
         later: defaultdict[Computation, list[Computation]] = defaultdict(list)
         for computation in self._order:
             for before in self._before(computation):
-                if is_wide(before) and self._stages[before] < self._stages[computation]:
+                if is_wide(before) and before.stage < computation.stage:
                     later[before].append(computation)
         return {value for value, readers in later.items()
                 if not self._reads_what_is_lost(value) and all(is_wide(r) or r.kind is Kind.REDUCTION for r in readers)}
@@ -237,7 +234,7 @@ class _Copies:
         with tagged(next(_tags_of_copies)), located(node.location):
             fresh = make_node(node.op, node.operands, node.attributes)
         copy = replace(original, node=fresh, values=(), accesses=list(original.accesses), readers=[],
-                       after=list(original.after))
+                       after=list(original.after), stage=stage)
         _read_instead(copy, {before.node: self._copied[before, stage]
                              for before in self._before(original) if is_wide(before)})
         return copy

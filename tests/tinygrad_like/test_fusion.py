@@ -19,6 +19,7 @@ CLAUSES = (
     r"complete only after the loop over \[[\d, ]+\]",
     r"two contractions share a nest only where long rows of one stay in scratch",
     r"it sums over the rows: complete only after all of them",
+    r"long rows of the two are not closed together",
     r"a row reduction needs whole rows of a tiled contraction",
     r"the operand of a contraction is materialised",
     r"contraction tiles would be lost",
