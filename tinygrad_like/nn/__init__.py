@@ -47,6 +47,7 @@ from tinygrad_like.nn.dropout_channels import Dropout1d, Dropout2d, Dropout3d
 from tinygrad_like.nn.embedding import Embedding
 from tinygrad_like.nn.encoder_decoder import Transformer, TransformerDecoder, TransformerEncoder
 from tinygrad_like.nn.folding import fold_batchnorm
+from tinygrad_like.nn.functional_call import functional_call, stack_states
 from tinygrad_like.nn.instance_normalization import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from tinygrad_like.nn.key_value_cache import KeyValueCache
 from tinygrad_like.nn.linear import Linear
@@ -217,9 +218,11 @@ __all__ = [
     "causal_mask",
     "datasets",
     "fold_batchnorm",
+    "functional_call",
     "init",
     "optim",
     "padding_mask",
+    "stack_states",
     "state",
     "transfer",
 ]

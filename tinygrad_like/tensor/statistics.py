@@ -54,7 +54,7 @@ class StatisticsMixin(TensorBase):
         if not self.ndim:
             return self, self.argsort()
         values, places = self.sort(axis)
-        return tuple(_one(x, axis, k - 1, keepdim) for x in (values, places))  # type: ignore[return-value]
+        return tuple(_one(x, axis, k - 1, keepdim) for x in (values, places))
 
     def msort(self) -> Tensor:
         """In order along the first dimension."""
@@ -84,7 +84,7 @@ class StatisticsMixin(TensorBase):
         here = (length - missing - 1).maximum(0) // 2
         here = here if ignoring else (missing > 0).where(length - missing, here)  # the first NaN
         found = tuple(x.gather(axis, here) for x in (values, places))
-        return found if keepdim else tuple(x.squeeze(axis) for x in found)  # type: ignore[return-value]
+        return found if keepdim else tuple(x.squeeze(axis) for x in found)
 
     def mode(self, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
         """The commonest element along ``dim``, the smallest of several, and its last position."""
