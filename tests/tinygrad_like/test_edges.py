@@ -211,7 +211,7 @@ def test_methods_of_empty_and_zero_dimensional_tensors():
         same(method(nothing), method(tn))
     for method in (lambda x: x.cumsum(0), lambda x: x.sort(0)[0], lambda x: x.norm(), lambda x: x.median(),
                    lambda x: x.erfc() * 0, lambda x: x.count_nonzero(), lambda x: x.nan_to_num(), lambda x: x.t(),
-                   lambda x: x.tile((2,)), lambda x: x.diagflat(), lambda x: x.kthvalue(1)[0],
+                   lambda x: x.tile((2,)), lambda x: x.diagflat(), lambda x: x.kthvalue(1)[0], lambda x: x.topk(1)[0],
                    lambda x: x.logcumsumexp(0), lambda x: x.ravel(), lambda x: x.atan2(x * 0)):
         same(method(number), method(t2))
     assert Tensor([1.0]).searchsorted(Tensor(3.0)).item() == 1

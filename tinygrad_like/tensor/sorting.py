@@ -38,7 +38,10 @@ class SortingMixin(TensorBase):
         """The ``k`` largest (smallest) elements along ``dim`` in order, and their positions (int32)."""
         del sorted_  # they are in order in any case
         axis = self._axis(dim)
-        if not 0 <= k <= self.shape[axis]:
-            raise ValueError(f"topk needs k between 0 and {self.shape[axis]}, the size of dimension {dim}; got {k}")
+        size = self.shape[axis] if self.ndim else 1
+        if not 0 <= k <= size or (k == 0 and not self.ndim):
+            raise ValueError(f"topk needs k between 0 and {size}, the size of dimension {dim}; got {k}")
+        if not self.ndim:
+            return self, self.argsort(dim, largest)
         positions = self._make(ir.argsort(self.node, axis, largest, k))
         return self.gather(axis, positions), positions
