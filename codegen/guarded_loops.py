@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from codegen.index import Index
-from codegen.kernel import Constant, Expression, Guard, Guarded, Statement
+from codegen.kernel import Constant, Expression, Guard, Guarded, ScanStatement, SortStatement, Statement
 from codegen.nest import Kind, Loop, Nest, is_bounded
 from codegen.steps import Step
 
@@ -61,7 +61,7 @@ class BoundByGuards(Step):
         if len(loop.body) != 1 or not isinstance(statement, Statement) or statement.contraction is None:
             raise self.refuse(f"the loop contains more than one contraction, or statement {self.within} is none")
         outside = {around.axis for around in path[:path.index(loop)]}
-        for guard in masks(statement):
+        for guard in masks(nest.kernel.statements[self.within]):
             index = guard.index.substitute(nest.point(path))
             if index.is_affine and index.coefficient(loop.axis) and index.axes <= outside | {loop.axis}:
                 _bound(loop, guard, index)
@@ -87,9 +87,12 @@ def _bound(loop: Loop, guard: Guard, index: Index) -> None:
     loop.guards = (*loop.guards, guard)
 
 
-def masks(statement: Statement) -> tuple[Guard, ...]:
-    """The conditions under which a term of a contraction counts: those that mask one of its operands to zero."""
-    contraction = statement.contraction
+def masks(statement: Statement | ScanStatement | SortStatement) -> tuple[Guard, ...]:
+    """The conditions under which a term of a contraction counts: those that mask one of its operands to zero.
+
+    statement: of the kernel, as it was before its operands were packed.
+    """
+    contraction = getattr(statement, "contraction", None)
     if contraction is None:
         return ()
     return tuple(guard for operand in (contraction.left, contraction.right) for guard in masks_of(operand))

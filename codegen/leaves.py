@@ -61,6 +61,9 @@ class LeafWriter:
         self.vector: tuple[Axis, int, Atom | None] | None = None
         self.separate: list[Axis] = []
         self.holding: frozenset[Guard] = frozenset()
+        self._masks: dict[int, tuple[Guard, ...]] = {
+            compute.number: masks(compute.statement) for compute, _ in nest.leaves()}
+        self._masks.update((number, masks(s)) for number, s in enumerate(nest.kernel.statements))
         self.produced = produced_values(nest.kernel).keys() | {
             name for s in nest.kernel.statements if isinstance(s, ScanStatement) for name, _, _ in s.carries} | {
             c.statement.value for c, _ in nest.leaves() if isinstance(c.statement, Statement)}
@@ -253,7 +256,7 @@ class LeafWriter:
         key = Key(compute.number, self._resolved(statement.indices, evaluator),
                   tuple([self.axes[axis] for axis in self.separate]))
         state = self.accumulators.get(key, point, lambda: self._start(compute, statement, key, point))
-        absent = any(is_false(guard, evaluator.resolve(guard.index)) for guard in masks(statement))
+        absent = any(is_false(guard, evaluator.resolve(guard.index)) for guard in self._masks[compute.number])
         joined = state if absent else self._joined(statement, state, evaluator)
         if point.mask is not None and self._reduces_lanes(compute, point):
             joined = select(self.builder, point.mask, joined, state)

@@ -22,6 +22,7 @@ from codegen.target import Target
 
 _WELL_FILLED = 0.8  # of the lanes
 _WORTH_SCATTERING = 1.25  # by how much better lanes must be filled to be stored one by one
+_STRIDED = 0.5  # what vectors that must be gathered are worth
 _LONG_SUM = 128  # terms
 _PACK_ROWS = 16  # rows that must share a panel to pay for packing it with long strides
 
@@ -51,6 +52,8 @@ def _plan_whole(kernel: Kernel, target: Target, number: int, vector: Axis | None
     contraction = statement.contraction
     along = _dot_axis(contraction)
     used = max((filled(axis, lanes) for axis in (vector, along) if axis is not None), default=0.0)
+    if vector is not None and len(contraction.k) > 1 and (sides(contraction, vector).stride_of_vector or 0) > 1:
+        used *= _STRIDED  # lanes along the steps of a window
     if used < _WELL_FILLED:
         better = _filling_axis(contraction, used, lanes, target)
         if better is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from codegen.guarded_loops import BoundByGuards, CutAt, is_false, masks
 from codegen.index import Axis, Index
-from codegen.kernel import Guard, Statement
+from codegen.kernel import Guard
 from codegen.nest import Kind, Loop
 from codegen.strategies.plan import Plan
 
@@ -18,12 +18,11 @@ def decide_guards(plan: Plan, number: int) -> None:
     loops alone bounds the innermost, if that is reduced.
     """
     compute = next(c for c, _ in plan.nest.leaves() if c.number == number)
-    assert isinstance(compute.statement, Statement)
     path = plan.nest.path(number)
     point = plan.nest.point(path)
     starts: dict[str, set[int]] = {}
     bounded: dict[str, None] = {}
-    for guard in masks(compute.statement):
+    for guard in masks(plan.kernel.statements[number]):
         index = guard.index.substitute(point)
         loops = [loop for loop in path if loop.axis in index.axes]
         serial = [loop for loop in loops if not loop.kind.instanced]

@@ -20,6 +20,7 @@ from math import prod, sqrt
 
 from codegen.block_copies import CopySquares
 from codegen.expression import walk
+from codegen.guarded_loops import masks
 from codegen.index import Axis
 from codegen.kernel import Apply, Contraction, Expression, Kernel, Statement
 from codegen.staging import Stage
@@ -36,6 +37,7 @@ _REUSES = 4  # row tiles that must share a packed panel
 _NESTED_ACCUMULATORS = 20
 _LONG_EPILOGUE = 6  # operations an element
 _REGISTER_TILE = 8  # accumulators up to which any epilogue is written out
+_PHASES = 4  # of a stride
 _TAPS = 7  # a reduced axis this short is written out inside a longer one
 
 
@@ -156,7 +158,8 @@ class _Tiling(Plan):
         Few row blocks: each packs its panels anew. The numbers depend on the shape alone.
         """
         shared = self._sharing(outer)
-        outer = [name for name in outer if name not in shared]
+        phases = [name for name in outer if name not in shared and self._is_phase(name)]
+        outer = [name for name in outer if name not in (*shared, *phases)]
         rest, columns = prod(self.extent(name) for name in outer), self.extent(column_tiles)
         rows = self.extent(row_tiles) if row_tiles else 1
         wanted = max(1, min(self.most_tasks, self.flops // self.task_flops))
@@ -166,7 +169,7 @@ class _Tiling(Plan):
         if self.packs_rows:
             grouped = max(grouped, -(-columns // across))
         column_blocks, column_tiles = self.split(column_tiles, grouped, peel=False)
-        blocks, inside = [*outer, column_blocks], [*shared, column_tiles]
+        blocks, inside = [*outer, column_blocks], [*phases, *shared, column_tiles]
         if row_tiles:
             row_block, row_tiles = self.split(row_tiles, -(-rows // row_blocks), peel=False)
             blocks.append(row_block)
@@ -179,6 +182,16 @@ class _Tiling(Plan):
         block of rows all columns, and together that is least where the sides of a block are as the operands."""
         rows, lanes = (operand_bytes(getattr(self.contraction, side)) for side in (self.sides.splats, self.sides.lanes))
         return max(1, min(columns // _REUSES, round(sqrt(wanted * lanes / rows))))
+
+    def _is_phase(self, name: str) -> bool:
+        """Whether a short loop decides, with a reduced one, what is masked: the phases of a strided window's transpose.
+
+        As a loop inside the tasks it is cut, and the taps of each phase are known.
+        """
+        axis, reduced = self.nest.names[name], set(self.contraction.k)
+        return axis.limit is None and axis.extent <= _PHASES and any(
+            axis in guard.index.axes and not reduced.isdisjoint(guard.index.axes)
+            for guard in masks(self.kernel.statements[self.number]))
 
     def _order_taps(self) -> None:
         """Long reduced axes outside, short ones (the taps of a convolution) inside; the last is written out.
