@@ -37,6 +37,7 @@ _REUSES = 4  # row tiles that must share a packed panel
 _NESTED_ACCUMULATORS = 20
 _LONG_EPILOGUE = 6  # operations an element
 _REGISTER_TILE = 8  # accumulators up to which any epilogue is written out
+_SHARING_TASKS = 16  # that are wanted where all pack the same
 _PHASES = 4  # of a stride
 _TAPS = 7  # a reduced axis this short is written out inside a longer one
 
@@ -78,6 +79,7 @@ class _Tiling(Plan):
         self.task_flops = self.choices.task_work or _TASK_FLOPS
         self.most_tasks = self.choices.most_tasks or _MAXIMUM_TASKS
         self.vectors = -(-vector.extent // lanes)
+        self.shared: list[str] = []  # loops inside a task for which columns are packed once
         self.rows, self.whole_rows = self._row_axes()
 
     def _row_axes(self) -> tuple[Axis | None, Axis | None]:
@@ -118,9 +120,8 @@ class _Tiling(Plan):
         for name in tile:
             self.sink(name)
         self._order_taps()
-        shared = self._sharing(outer)
-        if shared:
-            self._pack_columns(shared[0], column_tiles, vectors, lane)
+        if self.shared:
+            self._pack_columns(self.shared[0], column_tiles, vectors, lane)
         elif row_tiles and self.extent(row_tiles) >= _REUSES:
             self._pack_panel(row_tiles, vectors, lane)
         if self.packs_rows:
@@ -157,9 +158,12 @@ class _Tiling(Plan):
 
         Few row blocks: each packs its panels anew. The numbers depend on the shape alone.
         """
-        shared = self._sharing(outer)
-        phases = [name for name in outer if name not in shared and self._is_phase(name)]
+        first, shared = self._sharing(outer)
+        phases = [name for name in outer if name not in (first, *shared) and self._is_phase(name)]
         outer = [name for name in outer if name not in (*shared, *phases)]
+        if first:
+            outer, shared = self._in_groups(first, outer, shared, self.extent(column_tiles))
+        self.shared = shared
         rest, columns = prod(self.extent(name) for name in outer), self.extent(column_tiles)
         rows = self.extent(row_tiles) if row_tiles else 1
         wanted = max(1, min(self.most_tasks, self.flops // self.task_flops))
@@ -182,6 +186,16 @@ class _Tiling(Plan):
         block of rows all columns, and together that is least where the sides of a block are as the operands."""
         rows, lanes = (operand_bytes(getattr(self.contraction, side)) for side in (self.sides.splats, self.sides.lanes))
         return max(1, min(columns // _REUSES, round(sqrt(wanted * lanes / rows))))
+
+    def _in_groups(self, first: str, outer: list[str], shared: list[str],
+                   columns: int) -> tuple[list[str], list[str]]:
+        """Cuts the loop ``first`` into groups that share packed columns, as large as leaves tasks enough."""
+        tasks, extent = columns * prod(self.extent(name) for name in outer), self.extent(first)
+        size = next(n for n in range(max(1, min(extent, tasks // _SHARING_TASKS)), 0, -1) if extent % n == 0)
+        if size == 1:
+            return outer, shared
+        group, inside = self.split(first, size, peel=False)
+        return [group if name == first else name for name in outer], [inside, *shared]
 
     def _is_phase(self, name: str) -> bool:
         """Whether a short loop decides, with a reduced one, what is masked: the phases of a strided window's transpose.
@@ -234,8 +248,8 @@ class _Tiling(Plan):
         if wanted and panel <= _PANEL_BYTES:
             self._pack_lanes(row_tiles, (*self.k, vectors, lane))
 
-    def _sharing(self, outer: list[str]) -> list[str]:
-        """The loops outside the tile, but for one that makes tasks, for all of which operands packed once will do.
+    def _sharing(self, outer: list[str]) -> tuple[str, list[str]]:
+        """The loops outside the tile for all of which operands packed once will do: one that makes tasks, and others.
 
         That is worth it where the operand is gathered, lane by lane.
         """
@@ -244,8 +258,10 @@ class _Tiling(Plan):
         depth = prod(self.extent(name) for name in self.k)
         if (self.sides.stride_of_vector == 1 or self.packs_rows or any(axis.limit is not None for axis in axes)
                 or depth * self.vector.extent * self.target.vector_bytes > _PANEL_BYTES * self.lanes):
-            return []
-        return [name for name, axis in zip(outer, axes, strict=True) if operand_stride(operand, axis) == 0][1:]
+            return "", []
+        first, *others = [name for name, axis in zip(outer, axes, strict=True)
+                          if operand_stride(operand, axis) == 0] or [""]
+        return first, others
 
     def _pack_columns(self, at: str, column_tiles: str, vectors: str, lane: str) -> None:
         """Packs the operand that is read in vectors for all tiles of a block of columns, outside the loop ``at``."""
