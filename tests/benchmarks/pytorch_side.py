@@ -152,6 +152,8 @@ def _functions() -> dict[str, Callable[..., torch.Tensor]]:
         functions[f"matmul_{rows}x{columns}x{summed}"] = partial(product, "nn")
     for form, rows, columns, summed in shapes.TRANSPOSED_MATMULS:
         functions[f"matmul_{form}_{rows}x{columns}x{summed}"] = partial(product, form)
+    for batch, rows, columns, summed in shapes.BATCHED_MATMULS:
+        functions[f"matmul_batched_{batch}x{rows}x{columns}x{summed}"] = partial(product, "nn")
     for name, (_, _, stride, padding) in shapes.CONVOLUTIONS.items():
         functions[name] = partial(functional.conv2d, stride=stride, padding=padding)
     return functions

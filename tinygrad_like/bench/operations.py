@@ -53,6 +53,11 @@ def _matmul(rows: int, columns: int, summed: int, form: str = "nn") -> Workload:
     return forward(name, partial(product, form), a, b)
 
 
+def _batched_matmul(batch: int, rows: int, columns: int, summed: int) -> Workload:
+    name = f"matmul_batched_{batch}x{rows}x{columns}x{summed}"
+    return forward(name, partial(product, "nn"), (batch, rows, summed), (batch, summed, columns))
+
+
 def _layernorm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return x.layernorm() * weight + bias
 
@@ -105,6 +110,7 @@ _MATRIX, _ROW = shapes.MATRIX, shapes.MATRIX[1:]
 OPERATIONS = named([
     *(_matmul(*sizes) for sizes in shapes.MATMULS),
     *(_matmul(*sizes, form=form) for form, *sizes in shapes.TRANSPOSED_MATMULS),
+    *(_batched_matmul(*sizes) for sizes in shapes.BATCHED_MATMULS),
     *_attentions(),
     *(workload for name in shapes.CONVOLUTIONS for workload in _convolutions(name)),
     forward("softmax", lambda x: x.softmax(-1), _MATRIX),

@@ -51,13 +51,16 @@ ADAM_RATE, ADAMW_RATE = 1e-3, 3e-4  # of the perceptron, the convolutional netwo
 # Single operations. Matmuls are (rows, columns, summed); the transposed forms are those of a layer's two gradients.
 MATMULS = (
     (64, 64, 64), (128, 128, 128), (256, 256, 256), (512, 512, 512), (1024, 1024, 1024), (2048, 2048, 2048),
-    (2048, 768, 768), (2048, 3072, 768), (2048, 768, 3072), (1024, 50257, 768), (8, 768, 768), (1, 3072, 768),
-    (1, 50257, 768),
+    (2048, 768, 768), (2048, 3072, 768), (2048, 768, 3072), (1024, 50257, 768), (8, 768, 768), (8, 3072, 768),
+    (8, 768, 3072), (1, 3072, 768), (1, 50257, 768), (3072, 1, 768), (127, 255, 63), (1000, 1000, 1000), (3, 5000, 17),
+    (1000, 3, 1000),
 )
 TRANSPOSED_MATMULS = (
     ("tn", 1024, 1024, 1024), ("nt", 1024, 1024, 1024), ("tn", 768, 3072, 2048), ("nt", 2048, 768, 3072),
-    ("nt", 1, 50257, 768),
+    ("nt", 1, 50257, 768), ("nt", 1, 3072, 768), ("tn", 3072, 1, 768), ("tn", 2048, 2048, 2048),
+    ("nt", 2048, 2048, 2048),
 )
+BATCHED_MATMULS = ((96, 64, 64, 32), (48, 256, 256, 64))  # with the number of products in front
 MATRIX = (4096, 1024)  # of elementwise, row and column operations
 ATTENTION = (2, 12, 512, 64)  # batch, heads, tokens, width of a head
 CONVOLUTIONS = {  # images, filters, stride, padding; the images of "conv5x5_first" need no gradient
