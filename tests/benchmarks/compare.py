@@ -58,6 +58,16 @@ def load(path: Path) -> dict[str, Result]:
     return {result.name: result for result in (Result(**json.loads(line)) for line in lines)}
 
 
+def save(path: Path, results: dict[str, Result]) -> None:
+    """Writes the results to a file, one a line."""
+    path.write_text("".join(json.dumps(asdict(result)) + "\n" for result in in_order(results)), encoding="utf-8")
+
+
+def in_order(results: dict[str, Result]) -> list[Result]:
+    """The results in the order of the table."""
+    return [results[name] for name in ROWS if name in results]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="rows or beginnings of rows (default: all)")
@@ -78,11 +88,10 @@ def main() -> int:
         for row in rows:
             results[row.name] = compared(row, sides, options.rounds, options.seconds, threads)
             print(results[row.name].line(), flush=True)
-    ordered = [results[name] for name in ROWS if name in results]
-    if options.json:
-        options.json.write_text("".join(json.dumps(asdict(result)) + "\n" for result in ordered), encoding="utf-8")
+            if options.json:
+                save(options.json, results)
     if options.readme:
-        write_table(ordered)
+        write_table(in_order(results))
     return 0
 
 
