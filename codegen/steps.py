@@ -224,7 +224,7 @@ class Sink(Step):
                 if source is None or source is compute.statement:
                     continue
                 for written, wanted in zip(source.indices, read.indices, strict=True):
-                    if written != wanted and not moved.isdisjoint(written.axes | wanted.axes):
+                    if written != wanted and not moved.isdisjoint(written.axes):
                         raise self.refuse(f"statement {compute.number} reads {read.value} at another {self.name}")
 
 

@@ -16,9 +16,11 @@ instead of a running maximum.
 
 from __future__ import annotations
 
+from itertools import takewhile
 from math import prod
 
 from codegen.bounds import Bound
+from codegen.expression import axes_of
 from codegen.index import Axis
 from codegen.kernel import Contraction, Expression, Home, Kernel, Statement
 from codegen.nest import Compute, reads_of
@@ -64,7 +66,7 @@ class _Rows(Plan):
             statement = computes[0].statement
             assert isinstance(statement, Statement)
             if statement.contraction is not None and self._free(statement):
-                self._tile(computes[0].number, statement, statement.contraction, row, inside[0])
+                self._tile(computes[0].number, statement, statement.contraction, row, inside)
             elif self._inner(statement):
                 self._sweep(computes, row)
         if prod(self.extent(name) for name in tasks) > 1 and self._flops() >= 2 * _TASK_FLOPS:
@@ -135,7 +137,7 @@ class _Rows(Plan):
 
     # ------------------------------------------------------------------------------------------------- sweeps
 
-    def _tile(self, number: int, statement: Statement, contraction: Contraction, row: str, packed_at: str) -> None:
+    def _tile(self, number: int, statement: Statement, contraction: Contraction, row: str, inside: list[str]) -> None:
         """Register tiles of one contraction; rows of the block, or, of a sum over the rows, of one of its own axes."""
         free = self._free(statement)
         sums_rows = self.rows in statement.reduced
@@ -159,8 +161,15 @@ class _Rows(Plan):
         operand = getattr(contraction, side.lanes)
         if side.stride_of_vector != 1 and not sums_rows and operand_stride(operand, self.rows) == 0:
             turned = next((name for name in summed if self._is_turned(operand, name)), "")
+            packed_at = self._packing_place(operand, inside)
             self.do(Stage(side.lanes, number, packed_at, (column_tiles, *summed, vectors, lane), lane, turned))
         self._bound(number, around)
+
+    def _packing_place(self, operand: Expression, inside: list[str]) -> str:
+        """The outermost of the loops inside a task from which on the operand stays the same."""
+        used = axes_of(operand)
+        fixed = takewhile(lambda name: self.nest.origins[self.nest.names[name]].isdisjoint(used), reversed(inside))
+        return list(fixed)[-1]
 
     def _is_turned(self, operand: Expression, name: str) -> bool:
         """Whether an operand that is not contiguous along the lanes is so along a summed axis, for blocks of it."""

@@ -269,8 +269,7 @@ def test_casts() -> None:
     )
     assert Tensor([1.0], dtype="bfloat16").tolist() == [1.0] and x.long().dtype is dtypes.int64
     assert Tensor([1.0]).bitcast("uint32").tolist() == [0x3F800000]
-    with pytest.raises(TypeError, match="bitcast needs a dtype of 4 bytes"):
-        Tensor([1.0]).bitcast("int8")
+    assert Tensor([1.0]).bitcast("uint8").tolist() == [0, 0, 0x80, 0x3F]
 
 
 def test_rejected_operands() -> None:
