@@ -136,7 +136,8 @@ def test_bench_says_where_the_time_goes(capsys):
     assert main([*arguments, "--compile", "--kernels", "--json"]) == 0
     for line in capsys.readouterr().out.splitlines():
         found = json.loads(line)
-        assert found["first_s"] >= sum(found["phases"].values()) > 0 and {"trace", "schedule"} <= set(found["phases"])
+        assert found["first_s"] >= sum(found["phases"].values()) > 0 and "trace" in found["phases"]
+        assert not {"schedule", "restore"}.isdisjoint(found["phases"])  # an earlier run may have left it on disk
         assert found["best_ms"] <= found["median_ms"] and found["kernels"][0]["launches"] >= 1
     assert main(["bench", "matmul_64x64x64", "--seconds", "0.001", "--compile", "--kernels"]) == 0
     assert {"contraction", "trace"} <= set(capsys.readouterr().out.split())
