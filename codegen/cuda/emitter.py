@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 from codegen import loops
@@ -22,7 +23,7 @@ _DIMENSIONS = "xyz"
 _PACKET_BYTES = 16
 _UNROLLED = 16  # iterations of an innermost loop that nvcc is asked to write out
 _OF_INDICES = ("add", "mul", "minimum", "maximum")
-_WARP_LANES = "0xffffffffu"
+_WARP_LANES = 32
 
 
 class LaunchShape(NamedTuple):
@@ -83,7 +84,7 @@ class _FunctionEmitter:
     def text(self) -> str:
         parameters = [self._parameter(buffer) for buffer in self.function.parameters]
         parameters += [f"const long long symbol_{name}" for name in self.function.symbols]
-        threads = self.shape.block[0] * self.shape.block[1] * self.shape.block[2]
+        threads = prod(self.shape.block)
         attributes = f'extern "C" __global__ void __launch_bounds__({threads})'
         head = f"{attributes} {self.function.name}({', '.join(parameters)}) {{"
         self._body(self.function.body)
@@ -213,7 +214,8 @@ class _FunctionEmitter:
         return self._lane(value.first, number) if number < lanes else self._lane(value.second, number - lanes)
 
     def _warp_shuffle(self, value: loops.WarpShuffle, lane: int) -> str:
-        return f"__shfl_xor_sync({_WARP_LANES}, {self._lane(value.operand, lane)}, {value.offset})"
+        lanes = min(_WARP_LANES, prod(self.shape.block))  # naming lanes that do not exist is undefined
+        return f"__shfl_xor_sync({(1 << lanes) - 1:#x}u, {self._lane(value.operand, lane)}, {value.offset})"
 
     def _symbol(self, value: loops.SymbolValue, lane: int) -> str:
         return f"symbol_{value.name}"

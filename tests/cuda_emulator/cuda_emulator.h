@@ -124,8 +124,7 @@ inline bool release_warps(Block& b) {
       if (line && line != fiber.line) complete = false;
       line = fiber.line;
     }
-    unsigned exists = stop - start == 32 ? ~0u : (1u << (stop - start)) - 1;
-    if (!waiting || !complete || (named & exists) != waiting) continue;
+    if (!waiting || !complete || named != waiting) continue;  // a named lane must exist, and come here
     for (size_t i = start; i < stop; i++)
       if (b.fibers[i].state == State::at_warp_operation) b.fibers[i].state = State::runnable;
     released = true;
