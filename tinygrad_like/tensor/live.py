@@ -50,7 +50,12 @@ class _Registry:
 
     def add(self, tensor: TensorBase) -> None:
         self.references.append(ref(tensor))
-        if len(self.references) > self._sweep_at and self._lock.acquire(blocking=False):
+        if len(self.references) > self._sweep_at:
+            self.sweep()
+
+    def sweep(self) -> None:
+        """Forgets the dead, unless another thread is doing so."""
+        if self._lock.acquire(blocking=False):
             count = len(self.references)  # other threads may add more meanwhile
             self.references[:count] = [known for known in self.references[:count] if known() is not None]
             self._sweep_at = 2 * len(self.references) + 1024
@@ -69,6 +74,7 @@ def register(tensor: TensorBase) -> None:
 
 def tensors() -> list[TensorBase]:
     """All living tensors, oldest registration first."""
+    _registry.sweep()
     return [tensor for known in list(_registry.references) if (tensor := known()) is not None]
 
 
