@@ -123,17 +123,22 @@ def _independent(statement: Statement, chunking: Chunking) -> int:
     return results if contiguous else results // chunking.columns
 
 
+def _cut(axis: Axis, chunks: int) -> _AxisChange:
+    """``axis`` in at most ``chunks`` chunks of equal length, of which the last may end early."""
+    length = -(-axis.extent // chunks)
+    chunk, inside = Axis(-(-axis.extent // length)), Axis(length)
+    if chunk.extent * length != axis.extent:
+        inside.limit = Index((), axis.extent) - Index.of(chunk) * length
+    return _AxisChange(axis, chunk, inside, Index.of(chunk) * length + Index.of(inside))
+
+
 def _chunked(kernel: Kernel, reductions: list[Statement], axis: Axis, chunks: int) -> list[Kernel]:
     """``kernel`` with ``axis`` cut into chunks: tasks, for each of which ``reductions`` leave partial results."""
     if chunks == 1:
         settled = [_settled(s) if any(s is r for r in reductions) else s for s in kernel.statements]
         return [replace(kernel, statements=settled)]
-    length = -(-axis.extent // chunks)
-    chunks = -(-axis.extent // length)
-    chunk, inside = Axis(chunks), Axis(length)
-    if chunks * length != axis.extent:
-        inside.limit = Index((), axis.extent) - Index.of(chunk) * length
-    change = _AxisChange(axis, chunk, inside, Index.of(chunk) * length + Index.of(inside))
+    change = _cut(axis, chunks)
+    chunk, inside, chunks = change.chunk, change.inside, change.chunk.extent
     outer = (chunk, *[inside if part is axis else part for part in kernel.axes])
     partials = {s.value: Temporary(accumulator_dtype(s.monoid or "sum", s.value.dtype),
                                    (chunks, *memory_extents(s.value))) for s in reductions}
@@ -152,12 +157,8 @@ def cut_sum(kernel: Kernel, statement: Statement, axis: Axis, chunks: int, last:
 
     The partial sums lie with the axis ``last`` contiguous.
     """
-    length = -(-axis.extent // chunks)
-    chunks = -(-axis.extent // length)
-    chunk, inside = Axis(chunks), Axis(length)
-    if chunks * length != axis.extent:
-        inside.limit = Index((), axis.extent) - Index.of(chunk) * length
-    change = _AxisChange(axis, chunk, inside, Index.of(chunk) * length + Index.of(inside))
+    change = _cut(axis, chunks)
+    chunk, chunks = change.chunk, change.chunk.extent
     free = [part for part in statement.axes if part not in statement.reduced]
     stored = sorted(free, key=lambda part: part is last)
     value: Any = Temporary(accumulator_dtype("sum", statement.value.dtype), (chunks, *(a.extent for a in stored)))
